@@ -1,0 +1,100 @@
+"""`AttentionHandler`: an `AttentionMonitor` that the Gluon Estimator calls."""
+
+from __future__ import annotations
+
+from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd, TrainBegin, TrainEnd
+
+from .monitor import AttentionMonitor
+from .probe import ProbeSet
+
+
+class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
+    """Event handler for `mxnet.gluon.contrib.estimator.Estimator.fit`: takes attention snapshots in training.
+
+        estimator.fit(train_data, epochs=10, event_handlers=[AttentionHandler(probe, "runs/a")])
+
+    It never stops the training. A line for each snapshot, with its cost, goes to the Estimator's logger.
+
+    Parameters
+    ----------
+    probe, logdir
+        As for `AttentionMonitor`.
+    epoch_period : int or None
+        A snapshot after every so many epochs.
+    batch_period : int or None
+        A snapshot after every so many batches as well. TensorBoard's steps are then batches, else epochs.
+    before_training : bool
+        One more before the first batch, at `initial_epoch`.
+    initial_epoch, initial_batch : int
+        Epochs and batches trained before, in a run that is resumed.
+    priority : int
+        The Estimator calls handlers in ascending order; 1000 comes after validation (-1000) and checkpoints (0).
+    **options
+        Those of `AttentionMonitor`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong: here, or when `fit` begins and the net is known.
+    """
+
+    def __init__(
+        self,
+        probe: ProbeSet,
+        logdir,
+        epoch_period: int | None = 1,
+        batch_period: int | None = None,
+        before_training: bool = True,
+        *,
+        initial_epoch: int = 0,
+        initial_batch: int = 0,
+        priority: int = 1000,
+        **options,
+    ) -> None:
+        for name, period in (("epoch_period", epoch_period), ("batch_period", batch_period)):
+            if period is not None and not _is_int(period, 1):
+                raise ValueError(f"{name} must be an int of at least 1, or None, got {period!r}")
+        for name, count in (("initial_epoch", initial_epoch), ("initial_batch", initial_batch)):
+            if not _is_int(count, 0):
+                raise ValueError(f"{name} must be an int of at least 0, got {count!r}")
+        self.epoch_period, self.batch_period = epoch_period, batch_period
+        self.before_training, self.priority = before_training, priority
+        self.initial_epoch, self.initial_batch = initial_epoch, initial_batch
+        self._make_monitor = lambda logger: AttentionMonitor(probe, logdir, **{"logger": logger, **options})
+        self.monitor = self._make_monitor(None)  # wrong arguments raise now
+        self._epochs = self._batches = 0
+
+    def train_begin(self, estimator, *args, **kwargs) -> None:
+        self._epochs, self._batches = self.initial_epoch, self.initial_batch
+        self.monitor = self._make_monitor(estimator.logger)
+        self.monitor.start(estimator.net, self._step)
+        if self.before_training:
+            self._snapshot(estimator)
+
+    def batch_end(self, estimator, *args, **kwargs) -> bool:
+        self._batches += 1
+        if self.batch_period and self._batches % self.batch_period == 0:
+            self._snapshot(estimator)
+        return False
+
+    def epoch_end(self, estimator, *args, **kwargs) -> bool:
+        self._epochs += 1
+        just_taken = self.batch_period and self._batches % self.batch_period == 0
+        if self.epoch_period and self._epochs % self.epoch_period == 0 and not just_taken:
+            self._snapshot(estimator)
+        return False
+
+    def train_end(self, estimator, *args, **kwargs) -> None:
+        self.monitor.close()
+
+    @property
+    def _step(self) -> int:
+        return self._batches if self.batch_period else self._epochs
+
+    def _snapshot(self, estimator) -> None:
+        when = f"batch {self._batches}" if self.batch_period else f"epoch {self._epochs}"
+        self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
+
+
+def _is_int(value, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,183 @@
+"""Attribution methods: activations and gradients -> raw maps, one image after another untouched by its batch.
+
+N images of C channels and H x W pixels; the layer has K maps of h x w. The score y of a target is taken
+before the softmax. Nothing here is scaled or quantised: raw maps are the product, and only they can be compared
+between epochs. `METHODS` is the table that everything else reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to attribute a score to the image.
+
+    Attributes
+    ----------
+    function : callable
+        Takes the arrays named by `needs`, in that order; returns (N, ...) float32.
+    needs : tuple of str
+        Of "activation" and "gradient", (N, K, h, w): the layer's output and dy/dA there; "input_gradient",
+        (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation.
+    shape : str
+        "layer": (N, h, w), at the layer's resolution; "image": (N, H, W); "channels": (N, C, H, W).
+    signed : bool
+        Whether values below zero occur.
+    depends_on_weights : bool
+        Whether the maps change when the network's weights are randomised; where not, they show edges as much
+        as reasons (Adebayo et al., 2018, arXiv:1810.03292).
+    title : str
+        For pictures.
+    """
+
+    function: Callable[..., np.ndarray]
+    needs: tuple[str, ...]
+    shape: str
+    signed: bool
+    depends_on_weights: bool
+    title: str
+
+
+def grad_cam(activation, gradient):
+    """Class activation map weighted by mean gradients (Grad-CAM).
+
+    ReLU(sum_k a_k A_k), a_k the mean over (h, w) of dy/dA_k (Selvaraju et al., 2017, eq. 1-2,
+    arXiv:1610.02391). MXNet's tutorial starts the sum from ones and quantises it to 8 bits; neither is done here.
+
+    Parameters
+    ----------
+    activation, gradient : ndarray, (N, K, h, w), float32
+        The layer's output and the target score's gradient there.
+
+    Returns
+    -------
+    ndarray, (N, h, w), float32, >= 0
+        At the layer's resolution, not normalised; all zero where nothing speaks for the target.
+    """
+    weights = gradient.mean(axis=(2, 3))
+    return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0)
+
+
+def gradient(input_gradient):
+    """The score's gradient with respect to the image, signed, dy/dx (Simonyan et al., 2013, arXiv:1312.6034).
+
+    Parameters
+    ----------
+    input_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    return input_gradient
+
+
+def saliency(input_gradient):
+    """How much each pixel can change the score: max over channels of |dy/dx|.
+
+    Simonyan et al., 2013, section 3.1, arXiv:1312.6034. (MXNet's tutorial gives this name to the absolute sum
+    over channels of Guided Grad-CAM: `vizcallbacks.gradcam`.)
+
+    Parameters
+    ----------
+    input_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, H, W), float32, >= 0
+    """
+    return np.abs(input_gradient).max(axis=1)
+
+
+def guided_backprop(guided_gradient):
+    """Gradient that passes a ReLU only where it is positive and the ReLU was active, signed.
+
+    R_in = 1[x > 0] 1[R_out > 0] R_out (Springenberg et al., 2014, arXiv:1412.6806). At other ReLU-like
+    activations (leaky, ReLU6) the positive part of the gradient meets the activation's own derivative.
+
+    Parameters
+    ----------
+    guided_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    return guided_gradient
+
+
+def guided_grad_cam(activation, gradient, guided_gradient):
+    """Guided backpropagation where Grad-CAM looks: guided gradient times Grad-CAM, upsampled bilinearly.
+
+    Selvaraju et al., 2017, section 3.2, arXiv:1610.02391. The map is not quantised before the product.
+
+    Parameters
+    ----------
+    activation, gradient : ndarray, (N, K, h, w), float32
+    guided_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    cam = upsample(grad_cam(activation, gradient), guided_gradient.shape[2:])
+    return guided_gradient * cam[:, None]
+
+
+def upsample(maps, size):
+    """Resize maps bilinearly, pixel centres at halves (OpenCV's INTER_LINEAR).
+
+    Parameters
+    ----------
+    maps : ndarray, (N, h, w), float32
+    size : (H, W)
+
+    Returns
+    -------
+    ndarray, (N, H, W), float32
+    """
+    height, width = size
+    resized = [
+        cv2.resize(np.asarray(map_, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        for map_ in maps
+    ]
+    return np.stack(resized) if resized else np.empty((0, height, width), np.float32)
+
+
+_LAYER = ("activation", "gradient")
+
+METHODS: dict[str, Method] = {
+    "grad_cam": Method(grad_cam, _LAYER, "layer", False, True, "Grad-CAM"),
+    "guided_backprop": Method(
+        guided_backprop, ("guided_gradient",), "channels", True, False, "Guided backprop"
+    ),
+    "guided_grad_cam": Method(
+        guided_grad_cam, (*_LAYER, "guided_gradient"), "channels", True, False, "Guided Grad-CAM"
+    ),
+    "gradient": Method(gradient, ("input_gradient",), "channels", True, True, "Gradient"),
+    "saliency": Method(saliency, ("input_gradient",), "image", False, True, "Saliency"),
+}
+"""Name -> `Method`. A new method is a function above and a line here; the tests greet it."""
+
+
+def check_methods(names) -> tuple[str, ...]:
+    """Return `names` as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If a name is not in `METHODS`, or there is none.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in names if name not in METHODS]
+    if unknown or not names:
+        raise ValueError(
+            f"methods must be names from: {', '.join(METHODS)}; got {', '.join(map(repr, unknown)) or 'none'}"
+        )
+    return names

@@ -1,0 +1,238 @@
+"""One forward pass, cut into pieces that can be walked backwards more than one way.
+
+Guided backpropagation needs another backward at every ReLU. An operator written in Python would be the usual
+way; on MXNet 1.9.1 it reads memory that has been freed and returns wrong numbers. So no operator is replaced
+at all: the pass runs on MXNet's own, and the record is *cut* behind each activation. A
+*leaf* holds the same values as the output before it but starts a new piece of record. A walk takes the pieces
+from the last to the first, hands each the gradient that has arrived at its leaf, and may rectify it on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+
+ACTIVATIONS = {
+    "relu": lambda attrs: True,
+    "Activation": lambda attrs: attrs["act_type"] == "relu",
+    "LeakyReLU": lambda attrs: attrs.get("act_type", "leaky") in ("leaky", "prelu", "rrelu"),
+    "clip": lambda attrs: float(attrs["a_min"]) == 0,
+    "_maximum_scalar": lambda attrs: float(attrs["scalar"]) == 0,
+    "_contrib_BatchNormWithReLU": lambda attrs: True,
+}
+"""ReLU-like operators in a recorded graph: operator -> attributes -> is it one?"""
+
+POOLINGS = {"Pooling": lambda attrs: attrs.get("pool_type", "max") == "max"}
+OPAQUE = {"_CachedOp": lambda attrs: True}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The start of a piece of record.
+
+    Attributes
+    ----------
+    array : NDArray
+        What the net goes on with.
+    gradient : NDArray
+        Where a walk writes the gradient; holds nothing before.
+    name : str
+        MXNet's name for it in recorded graphs ("var17").
+    """
+
+    array: Any
+    gradient: Any
+    name: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of record: from the leaves that it starts at to the output behind which it is cut.
+
+    Attributes
+    ----------
+    output : NDArray
+    inputs : tuple of Leaf
+    leaf : Leaf or None
+        The same values as `output`, the start of later pieces; None for the score.
+    rectified : bool
+        Whether a guided walk lets only positive gradient into this piece.
+    """
+
+    output: Any
+    inputs: tuple[Leaf, ...]
+    leaf: Leaf | None
+    rectified: bool
+
+
+class Tape:
+    """The record of one forward pass."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._leaves: dict[str, Leaf] = {}
+        self._started: dict[int, Leaf] = {}
+        self._guided: set[str] = set()
+        self._activations: dict[str, str] = {}
+        self._pooling: dict[str, str] = {}
+        self._opaque: dict[str, str] = {}
+        self._safe_pooling = 0
+
+    def start(self, array) -> Leaf:
+        """Begin a piece of record at `array`, without copying it."""
+        leaf = array.detach()
+        # written, not added to: an empty buffer costs nothing where adding would need zeros first
+        gradient = mx.nd.empty(leaf.shape, ctx=leaf.ctx, dtype=leaf.dtype)
+        autograd.mark_variables([leaf], [gradient], "write")
+        made = Leaf(leaf, gradient, _graph(leaf)[0]["name"])
+        self._leaves[made.name] = self._started[id(leaf)] = made
+        return made
+
+    def cut(self, output, block: str, rectified: bool = False):
+        """Cut the record behind `output`, unless it is cut there already.
+
+        Parameters
+        ----------
+        output : NDArray
+        block : str
+            Path of the block that made it, for messages.
+        rectified : bool
+            It is a ReLU-like activation's output.
+
+        Returns
+        -------
+        NDArray
+            What the net goes on with: a leaf of the same values, or `output` itself where it does not depend
+            on the input.
+        """
+        if id(output) in self._started:
+            return output
+        piece = self._read(output, block, rectified)
+        if not piece.inputs:
+            return output
+        leaf = self.start(output)
+        self._pieces.append(replace(piece, leaf=leaf))
+        return leaf.array
+
+    def pooled(self) -> None:
+        """Count a max pooling that was run in the way that is safe to differentiate."""
+        self._safe_pooling += 1
+
+    def close(self, score) -> None:
+        """Take in the last piece, which ends in `score`, (N,), one recorded number per image.
+
+        Raises
+        ------
+        ValueError
+            If the score does not depend on the input, or the net holds a piece that cannot be walked right.
+        """
+        piece = self._read(score, "", False)
+        if not piece.inputs:
+            raise ValueError(
+                "the target's score does not depend on the net's input, so it has no gradient; "
+                "compute the score from the outputs with MXNet operators"
+            )
+        if self._opaque:
+            raise ValueError(
+                f"a compiled graph ran inside {_places(self._opaque)}: its ReLUs and poolings are out of reach; "
+                "build the net from Gluon blocks (a SymbolBlock or a CachedOp cannot be instrumented)"
+            )
+        if len(self._pooling) > self._safe_pooling:
+            raise ValueError(
+                f"max pooling is called as an array operator inside {_places(self._pooling)}, where its gradient "
+                "is undefined on MXNet 1.9.1 (apache/mxnet#10994); use gluon.nn.MaxPool2D, or a HybridBlock's "
+                "F.Pooling"
+            )
+        self._pieces.append(piece)
+
+    @property
+    def relus(self) -> tuple[int, int]:
+        """(guided, total): ReLU-like activations that a guided walk rectifies, and all that ran."""
+        return len(self._guided), len(self._guided | set(self._activations))
+
+    @property
+    def unguided(self) -> list[str]:
+        """Paths of the blocks whose ReLU-like activations a guided walk cannot rectify."""
+        return sorted({block for node, block in self._activations.items() if node not in self._guided})
+
+    def walk(self, targets, guided: bool = False, last: bool = False) -> list:
+        """Walk the record backwards from the score that closed it.
+
+        Parameters
+        ----------
+        targets : sequence of NDArray
+            The leaves' arrays whose gradients are wanted; the walk ends as soon as all are complete.
+        guided : bool
+            Keep only the positive part of the gradient at activations (guided backpropagation).
+        last : bool
+            Let go of each piece behind the walk; the tape cannot be walked again.
+
+        Returns
+        -------
+        list of ndarray
+            Copies of the gradients, shaped like `targets`; zeros where the score does not depend on one.
+        """
+        wanted = [self._started[id(target)] for target in targets]
+        reached: set[str] = set()
+        first = min(self._made_by(leaf) for leaf in wanted) + 1
+        for index in range(len(self._pieces) - 1, first - 1, -1):
+            piece = self._pieces[index]
+            if piece.leaf is None:
+                head = mx.nd.ones_like(piece.output)
+            elif piece.leaf.name in reached:
+                head = piece.leaf.gradient
+                if guided and piece.rectified:
+                    head = mx.nd.Activation(head, act_type="relu")
+            else:
+                continue
+            before = {leaf.name: leaf.gradient.copy() for leaf in piece.inputs if leaf.name in reached}
+            piece.output.backward(head, retain_graph=True, train_mode=False)
+            for leaf in piece.inputs:
+                if leaf.name in before:
+                    leaf.gradient[:] += before[leaf.name]
+                reached.add(leaf.name)
+            if last:
+                del self._pieces[index]
+        return [
+            leaf.gradient.asnumpy() if leaf.name in reached else np.zeros(leaf.array.shape, leaf.array.dtype)
+            for leaf in wanted
+        ]
+
+    def _made_by(self, leaf: Leaf) -> int:
+        return next((i for i, piece in enumerate(self._pieces) if piece.leaf is leaf), -1)
+
+    def _read(self, output, block: str, rectified: bool) -> Piece:
+        """Look at the piece of record that ends in `output`: where it starts and what it holds."""
+        nodes = _graph(output)
+        for node in nodes:
+            for table, found in (
+                (ACTIVATIONS, self._activations),
+                (POOLINGS, self._pooling),
+                (OPAQUE, self._opaque),
+            ):
+                if node["op"] in table and table[node["op"]](node.get("attrs", {})):
+                    found.setdefault(node["name"], block)
+        inputs = tuple(self._leaves[node["name"]] for node in nodes if node["name"] in self._leaves)
+        if rectified and inputs:
+            self._guided.add(nodes[-1]["name"])
+        return Piece(output, inputs, None, rectified)
+
+
+def _graph(output) -> list[dict[str, Any]]:
+    """The nodes of an array's record, inputs first; empty if it has none."""
+    try:
+        symbol = autograd.get_symbol(output)
+    except mx.MXNetError as error:
+        if "not part of a computation graph" in str(error):
+            return []
+        raise
+    return json.loads(symbol.tojson())["nodes"]
+
+
+def _places(found: dict[str, str]) -> str:
+    return ", ".join(f"block {path!r}" if path else "the net" for path in sorted(set(found.values())))
