@@ -173,9 +173,7 @@ def test_guided_backprop_vanishes_where_the_plain_gradient_is_negative():
 def test_all_maps_of_a_4x4_case_by_hand():
     net = pointwise_net([1, -1], [2, -3])
     image = np.array([[1, -1, 0, 2], [0, 0, 0, 0], [3, 1, 1, -2], [-1, -1, -1, -1]], np.float32)
-    result = vc.explain(
-        net, image[None, None], ALL, layer="0", targets=lambda outputs: outputs.sum(axis=1)
-    )
+    result = vc.explain(net, image[None, None], ALL, layer="0", targets=lambda outputs: outputs.sum(axis=1))
     positive, negative = image > 0, image < 0
     # at layer 0: A = (x, -x), dy/dA = (2 [x > 0], -3 [x < 0]); means 2 * 5/16 and -3 * 6/16
     np.testing.assert_allclose(result["grad_cam"][0], np.maximum(0.625 * image + 1.125 * image, 0))
@@ -269,7 +267,9 @@ def test_dropout_is_passed_through_and_draws_nothing():
         np.testing.assert_array_equal(with_dropout[method], without[method])
 
 
-@pytest.mark.parametrize("flags", [None, {}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}])
+@pytest.mark.parametrize(
+    "flags", [None, {}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}]
+)
 def test_explain_leaves_the_net_and_the_random_streams_as_they_were(flags):
     net, batch = small_net(dropout=0.5, hybridize=flags is not None, **(flags or {})), images()
     for parameter in net.collect_params().values():
@@ -366,20 +366,26 @@ def _tuple_net():
 
 
 BAD = {
-    "an unknown method": (dict(methods=("grad_cam", "gradcam")), "grad_cam, guided_backprop.*'gradcam'"),
-    "no method": (dict(methods=()), "names from"),
-    "an unknown layer": (dict(layer="conv9"), r"'conv9' is not a Conv2D of this net; .*: 0 \(.*4 \("),
-    "no layer": (dict(layer=[]), "at least one"),
-    "a class that is not there": (dict(targets=4), "below the net's number of classes, 4, got 4"),
-    "a negative class": (dict(targets=-1), "int >= 0"),
-    "too many targets": (dict(targets=[1, 2, 3]), "one for each of the 2 images"),
-    "a word as target": (dict(targets="best"), "'label'.*'best'"),
-    "labels that are not there": (dict(targets="label"), "needs labels"),
-    "a score of another shape": (dict(targets=lambda y: y), r"shape \(2,\).*\(2, 4\)"),
-    "a score without a gradient": (dict(targets=lambda y: mx.nd.zeros((2,))), "does not depend on the net's input"),
-    "an empty batch": (dict(batch_size=0), "batch_size.*got 0"),
-    "images of other channels": (dict(images=images(channels=1)), r"failed on images of shape \(2, 1, 32, 32\)"),
-    "images in NHWC": (dict(images=images().transpose(0, 2, 3, 1)), "NHWC"),
+    "an unknown method": ({"methods": ("grad_cam", "gradcam")}, "grad_cam, guided_backprop.*'gradcam'"),
+    "no method": ({"methods": ()}, "names from"),
+    "an unknown layer": ({"layer": "conv9"}, r"'conv9' is not a Conv2D of this net; .*: 0 \(.*4 \("),
+    "no layer": ({"layer": []}, "at least one"),
+    "a class that is not there": ({"targets": 4}, "below the net's number of classes, 4, got 4"),
+    "a negative class": ({"targets": -1}, "int >= 0"),
+    "too many targets": ({"targets": [1, 2, 3]}, "one for each of the 2 images"),
+    "a word as target": ({"targets": "best"}, "'label'.*'best'"),
+    "labels that are not there": ({"targets": "label"}, "needs labels"),
+    "a score of another shape": ({"targets": lambda y: y}, r"shape \(2,\).*\(2, 4\)"),
+    "a score without a gradient": (
+        {"targets": lambda y: mx.nd.zeros((2,))},
+        "does not depend on the net's input",
+    ),
+    "an empty batch": ({"batch_size": 0}, "batch_size.*got 0"),
+    "images of other channels": (
+        {"images": images(channels=1)},
+        r"failed on images of shape \(2, 1, 32, 32\)",
+    ),
+    "images in NHWC": ({"images": images().transpose(0, 2, 3, 1)}, "NHWC"),
 }
 
 
@@ -394,7 +400,7 @@ def test_bad_arguments_raise_and_leave_the_net_as_it_was(case):
 
 
 BAD_NETS = {
-    "no block": (lambda tmp: (lambda x: x), "must be a mxnet.gluon.Block, got function"),
+    "no block": (lambda tmp: lambda x: x, "must be a mxnet.gluon.Block, got function"),
     "no conv": (lambda tmp: _no_conv(), "no gluon.nn.Conv2D layer"),
     "a closed graph": (_symbol_block, "SymbolBlock"),
     "pooling on arrays": (lambda tmp: _with_plain_pooling(), "block '3'.*apache/mxnet#10994"),

@@ -100,9 +100,7 @@ def test_sets_of_one_seed_differ_in_their_tags_alone():
 
 def test_the_object_mask_holds_the_white_strokes_with_their_rim():
     made = demo.pictures(60, "none")
-    strokes = (
-        made.pictures.min(axis=3) >= 249
-    )  # muted photographs end at 110 + 0.8 * 127.5 = 212
+    strokes = made.pictures.min(axis=3) >= 249  # muted photographs end at 110 + 0.8 * 127.5 = 212
     assert not (strokes & ~made.masks["object"]).any()
     areas, masked = strokes.mean(axis=(1, 2)), made.masks["object"].mean(axis=(1, 2))
     assert (areas > 0.01).all()

@@ -1,4 +1,4 @@
-"""Measures against hand-worked numbers, scipy, cv2, scikit-image and plain loops; and their properties."""
+"""Measures against hand-worked numbers, scipy, cv2 and plain loops; and their properties."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy import stats
-from skimage.metrics import structural_similarity
 
 from vizcallbacks import measures
-from vizcallbacks.measures import MEASURES, SIMILARITY, area_share, bilinear_weights, mean_defined
+from vizcallbacks.measures import MEASURES, area_share, bilinear_weights, mean_defined
+from vizcallbacks.similarity import SIMILARITY
 
-PROPERTIES = settings(deadline=None, derandomize=True, max_examples=60)
+from .maps import PROPERTIES, one_map, pairs, random_maps
+
 TABLES = [*MEASURES.items(), *SIMILARITY.items()]
 EVERY = pytest.mark.parametrize("measure", [m for _, m in TABLES], ids=[name for name, _ in TABLES])
-EVERY_SIMILARITY = pytest.mark.parametrize("measure", SIMILARITY.values(), ids=SIMILARITY)
-
-
-def random_maps(n=4, h=5, w=6, *, seed=0):
-    return np.random.default_rng(seed).random((n, h, w)).astype(np.float32)
+ANYTHING = st.floats(width=32)
+PEAK = one_map([[0, 0, 0, 0], [0, 6, 2, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 def left_half(n, height=10, width=12):
@@ -41,11 +38,7 @@ def measured(measure, maps, masks=None):
     return measure.function(maps)
 
 
-def one_map(rows):
-    return np.array([rows], dtype=np.float32)
-
-
-# The tables: a new entry is held to all of this.
+# Both tables: a new entry is held to all of this.
 
 
 @EVERY
@@ -141,12 +134,6 @@ def test_complex_maps_are_refused():
         measures.entropy(np.ones((1, 2, 2), complex))
 
 
-@EVERY_SIMILARITY
-def test_maps_of_two_layers_are_not_comparable(measure):
-    with pytest.raises(ValueError, match=r"one shape, got \(4, 5, 6\) and \(4, 3, 3\)"):
-        measure.function(random_maps(), random_maps(4, 3, 3))
-
-
 @pytest.mark.parametrize("function", [measures.pointing, measures.energy])
 def test_masks_must_be_bool_and_one_per_map(function):
     with pytest.raises(TypeError, match=r"masks must be bool.*got uint8; use masks > 0"):
@@ -171,8 +158,6 @@ def test_the_mean_of_nothing_defined_is_undefined_without_a_warning(values):
 
 
 # Measures of one map, by hand.
-
-PEAK = one_map([[0, 0, 0, 0], [0, 6, 2, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 def test_measures_of_a_map_of_4_x_4_worked_out_by_hand():
@@ -305,191 +290,7 @@ def test_cells_that_share_the_maximum_share_the_hit():
     assert measures.pointing(maps, masks) == 0.25
 
 
-# Similarity: by hand and by another's code.
-
-
-def tied_maps(seed, n=8, h=4, w=5):
-    return np.random.default_rng(seed).integers(0, 4, (n, h, w)).astype(np.float32)
-
-
-@pytest.mark.parametrize("make", [tied_maps, lambda seed: random_maps(8, seed=seed)], ids=["ties", "no ties"])
-def test_spearman_and_pearson_agree_with_scipy(make):
-    first, second = make(3), make(4)
-    pairs = list(zip(first.reshape(8, -1).astype(float), second.reshape(8, -1).astype(float)))
-    expected = [stats.spearmanr(a, b).statistic for a, b in pairs]
-    np.testing.assert_allclose(measures.spearman(first, second), expected, atol=1e-12)
-    expected = [stats.pearsonr(stats.rankdata(a), stats.rankdata(b))[0] for a, b in pairs]
-    np.testing.assert_allclose(measures.spearman(first, second), expected, atol=1e-12)
-    expected = [stats.pearsonr(a, b)[0] for a, b in pairs]
-    np.testing.assert_allclose(measures.pearson(first, second), expected, atol=1e-12)
-
-
-def test_spearman_with_ties_by_hand():
-    # ranks 1 2.5 2.5 4 and 1 2 3 4: deviations -1.5 0 0 1.5 and -1.5 -.5 .5 1.5
-    value = measures.spearman(one_map([[0, 1], [1, 5]]), one_map([[0, 1], [2, 3]]))
-    np.testing.assert_allclose(value, 4.5 / np.sqrt(4.5 * 5))
-
-
-def test_cosine_by_hand_is_the_similarity_and_not_the_distance():
-    first, second = one_map([[3, 4], [0, 0]]), one_map([[4, 3], [0, 0]])
-    np.testing.assert_allclose(measures.cosine(first, second), 24 / 25)
-    np.testing.assert_allclose(measures.cosine(first, -first), -1)
-
-
-def brute_force_ssim(a, b):
-    """SSIM cell by cell, from the definition, with windows cut at the edge."""
-    h, w = a.shape
-    extent = max(a.max(), b.max()) - min(a.min(), b.min())
-    c1, c2 = (0.01 * extent) ** 2, (0.03 * extent) ** 2
-    total = 0.0
-    for i in range(h):
-        for j in range(w):
-            cells = [
-                (np.exp(-((i - y) ** 2 + (j - x) ** 2) / (2 * 1.5**2)), a[y, x], b[y, x])
-                for y in range(max(0, i - 5), min(h, i + 6))
-                for x in range(max(0, j - 5), min(w, j + 6))
-            ]
-            weights, xs, ys = np.array(cells, dtype=np.float64).T
-            weights /= weights.sum()
-            mean_x, mean_y = weights @ xs, weights @ ys
-            var_x, var_y = weights @ (xs - mean_x) ** 2, weights @ (ys - mean_y) ** 2
-            covariance = weights @ ((xs - mean_x) * (ys - mean_y))
-            luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-            total += luminance * (2 * covariance + c2) / (var_x + var_y + c2)
-    return total / (h * w)
-
-
-@pytest.mark.parametrize("shape", [(7, 7), (3, 14), (13, 12), (1, 2)])
-@pytest.mark.parametrize("offset", [0, -0.5, 100])
-def test_ssim_agrees_with_loops_over_the_definition(shape, offset):
-    first, second = (random_maps(2, *shape, seed=seed).astype(np.float64) + offset for seed in (5, 6))
-    expected = [brute_force_ssim(a, b) for a, b in zip(first, second)]
-    np.testing.assert_allclose(measures.ssim(first, second), expected, rtol=1e-8)
-
-
-def test_ssim_windows_inside_a_large_map_are_scikit_image_s():
-    first, second = (
-        random_maps(1, 24, 30).astype(np.float64),
-        random_maps(1, 24, 30, seed=1).astype(np.float64),
-    )
-    low = min(first.min(), second.min())
-    extent = max(first.max(), second.max()) - low
-    _, expected = structural_similarity(
-        first[0], second[0], data_range=extent, gaussian_weights=True, use_sample_covariance=False, full=True
-    )
-    ours = measures._ssim_cells((first - low) / extent, (second - low) / extent, offset=low / extent)
-    np.testing.assert_allclose(ours[0, 5:-5, 5:-5], expected[5:-5, 5:-5], rtol=1e-9)
-
-
-def test_ssim_sees_the_corners_of_a_map_of_12_x_12():
-    first = 0.2 * random_maps(1, 12, 12)
-    second = first.copy()
-    second[0, :2, :2] = (
-        1  # four windows of 11 x 11 fit into the map; they weigh these cells with less than 1 %
-    )
-    assert measures.ssim(first, second) < 0.95
-
-
-def test_top_k_by_hand_with_ties_going_to_the_lower_index():
-    first = one_map([[9, 5, 5], [5, 1, 1], [1, 1, 1]])  # the highest 2: cells 0 and 1
-    second = one_map([[1, 5, 1], [1, 1, 9], [1, 1, 5]])  # cells 5 and 1
-    np.testing.assert_allclose(measures.top_k_iou(first, second, k=2), 1 / 3)
-    np.testing.assert_allclose(measures.top_k_iou(first, second, k=1), 0)
-    np.testing.assert_allclose(measures.top_k_iou(first, second, k=9), 1)
-
-
-def test_top_k_takes_a_tenth_of_the_cells_and_at_least_one():
-    first, second = random_maps(6, 12, 12), random_maps(6, 12, 12, seed=1) + random_maps(6, 12, 12)
-    np.testing.assert_array_equal(measures.top_k_iou(first, second), measures.top_k_iou(first, second, k=14))
-    assert measures.top_k_iou(one_map([[0, 1]]), one_map([[0.5, 1]])) == 1
-
-
-def test_two_points_in_different_places_do_not_agree_on_their_emptiness():
-    first, second = np.zeros((2, 1, 6, 6))
-    first[0, 1, 1] = second[0, 4, 4] = 1
-    assert measures.top_k_iou(first, second, k=10) == 0
-
-
-@pytest.mark.parametrize("k", [0, -1, 31, 2.5])
-def test_an_impossible_k_is_refused(k):
-    with pytest.raises(ValueError, match="k must be from 1 to the 30 cells"):
-        measures.top_k_iou(random_maps(), random_maps(), k=k)
-
-
-def test_centre_shift_by_hand():
-    first, second = np.zeros((2, 1, 6, 8))
-    first[0, 1, 1] = 3
-    second[0, 4, 5] = 7  # 3 down, 4 right, of a diagonal of 10
-    np.testing.assert_allclose(measures.centre_shift(first, second), 0.5)
-    second[0, 1, 1] = 7  # now half way
-    np.testing.assert_allclose(measures.centre_shift(first, second), 0.25)
-
-
 # Properties.
-
-SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8))
-CELLS = st.one_of(st.floats(0, 10, width=32), st.sampled_from([0.0, 1.0]))  # ties and zeros are common
-
-
-def pairs(elements=CELLS):
-    return SHAPES.flatmap(
-        lambda s: st.tuples(
-            hnp.arrays(np.float32, s, elements=elements), hnp.arrays(np.float32, s, elements=elements)
-        )
-    )
-
-
-SIGNED = st.floats(-10, 10, width=32)
-ANYTHING = st.floats(width=32)
-
-
-@EVERY_SIMILARITY
-@PROPERTIES
-@given(pair=pairs(SIGNED))
-def test_similarity_is_symmetric_and_within_its_range(measure, pair):
-    values = measure.function(*pair)
-    np.testing.assert_allclose(values, measure.function(*pair[::-1]), atol=1e-12)
-    inside = (measure.range[0] <= values) & (values <= measure.range[1])
-    assert (inside | np.isnan(values)).all()
-
-
-@EVERY_SIMILARITY
-@PROPERTIES
-@given(pair=pairs())
-def test_a_map_is_most_similar_to_itself(measure, pair):
-    values = measure.function(pair[0], pair[0])
-    flat = pair[0].max(axis=(1, 2)) == pair[0].min(axis=(1, 2))
-    np.testing.assert_array_equal(np.isnan(values), flat)
-    np.testing.assert_allclose(values[~flat], 0 if measure.better == "lower" else 1, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", [name for name in SIMILARITY if name != "ssim"])
-@PROPERTIES
-@given(pair=pairs(), powers=st.tuples(st.integers(-20, 20), st.integers(-20, 20)))
-def test_each_map_s_own_scale_does_not_matter_but_to_ssim(name, pair, powers):
-    first, second = (maps.astype(np.float64) for maps in pair)
-    scaled = first * 2.0 ** powers[0], second * 2.0 ** powers[1]
-    function = SIMILARITY[name].function
-    np.testing.assert_allclose(function(*scaled), function(first, second), atol=1e-12)
-
-
-@PROPERTIES
-@given(pair=pairs(SIGNED), power=st.integers(-20, 20))
-def test_a_scale_common_to_both_maps_does_not_matter_to_ssim(pair, power):
-    first, second = (maps.astype(np.float64) for maps in pair)
-    scaled = measures.ssim(first * 2.0**power, second * 2.0**power)
-    np.testing.assert_allclose(scaled, measures.ssim(first, second), atol=1e-12)
-
-
-def test_one_map_s_own_scale_matters_to_ssim():
-    assert measures.ssim(random_maps(), 3 * random_maps()).max() < 0.9
-
-
-@PROPERTIES
-@given(pair=pairs(st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0])))
-def test_ranks_do_not_see_an_increasing_function(pair):
-    curved = pair[0] ** 3 + 7
-    np.testing.assert_allclose(measures.spearman(curved, pair[1]), measures.spearman(*pair), atol=1e-12)
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)

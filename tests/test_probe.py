@@ -485,7 +485,7 @@ def test_gluon_datasets_and_transforms_are_taken():
             probe = ProbeSet.from_dataset(ArrayDataset(data, labels), 2, block)
             np.testing.assert_allclose(probe.images, expected, atol=1e-5)
             np.testing.assert_array_equal(probe.pictures, pixels[chosen])
-            assert labels(probe).tolist() == [0, 0, 1, 1, 2, 2]
+            assert probe.labels.tolist() == [0, 0, 1, 1, 2, 2]
         first = ArrayDataset(mx.nd.array(pixels, dtype="uint8"), labels).transform_first(block)
         np.testing.assert_array_equal(ProbeSet.from_dataset(first, 2).images, probe.images)
         example = lambda image: image.astype('float32').transpose((2, 0, 1)) / 255  # of the error's message

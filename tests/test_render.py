@@ -1,4 +1,4 @@
-"""Pictures: expectations by hand, or read back from the pixels drawn."""
+"""Maps as pictures: expectations by hand, or read back from the pixels drawn."""
 
 from __future__ import annotations
 
@@ -9,63 +9,32 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vizcallbacks import render
-from vizcallbacks.render import Cell, Header, Row
+from vizcallbacks import lettering, render
 
-PHOTO = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)
-CAM = np.array([[0, 1], [2, 4]], np.float32)
-DEAD, UNDEFINED = np.zeros((2, 2), np.float32), np.array([[0, np.nan], [1, 2]], np.float32)
-LONG = "Zwergschnauzer \U0001f600\n\t日本 \ud800\u202e{}%" * 500
+from .pictures import CAM, DEAD, GRADIENT, NOT_MAPS, NOT_PICTURES, PHOTO, UNDEFINED, check_drawn, contains
 
-
-def cells():
-    gradient = np.random.default_rng(1).normal(size=(3, 48, 48)).astype(np.float32)
-    return [
-        Cell("Grad-CAM", CAM),
-        Cell("Guided", gradient, "signed"),
-        Cell("saliency", gradient[0], "intensity"),
-    ]
+DRAWINGS = {
+    "colour": lambda: render.colour(CAM / 4),
+    "overlay": lambda: render.overlay(PHOTO, CAM),
+    "difference": lambda: render.difference(PHOTO, CAM - 1),
+    "signed_picture": lambda: render.signed_picture(GRADIENT),
+    "intensity": lambda: render.intensity(CAM),
+    "tile": lambda: render.tile(PHOTO, CAM, 100),
+}
 
 
-def drawings():
-    """Every public function that draws, with good arguments."""
-    header = Header("cat", "dog", 0.61, "epoch 3", False, "a note", "moved")
-    row = Row("cat", PHOTO, [CAM, DEAD], [True, None])
-    return {
-        "colour": lambda: render.colour(CAM / 4),
-        "overlay": lambda: render.overlay(PHOTO, CAM),
-        "difference": lambda: render.difference(PHOTO, CAM - 1),
-        "signed_picture": lambda: render.signed_picture(cells()[1].map),
-        "intensity": lambda: render.intensity(CAM),
-        "panel": lambda: render.panel(PHOTO, cells(), header),
-        "side_by_side": lambda: render.side_by_side(PHOTO, CAM, CAM[::-1], header),
-        "history_sheet": lambda: render.history_sheet(PHOTO, [(header, CAM)] * 3, "cat"),
-        "overview": lambda: render.overview([row, row], ["start", 1]),
-    }
-
-
-def contains(picture, rgb):
-    return bool((picture == np.array(rgb)).all(axis=-1).any())
-
-
-@pytest.mark.parametrize("name", drawings())
+@pytest.mark.parametrize("name", DRAWINGS)
 def test_everything_drawn_is_rgb_uint8_and_the_same_each_time(name):
-    first, second = drawings()[name](), drawings()[name]()
-    assert first.dtype == np.uint8
-    assert first.ndim == 3
-    assert first.shape[2] == 3
-    assert first.flags.c_contiguous
-    np.testing.assert_array_equal(first, second)
+    check_drawn(DRAWINGS[name])
 
 
 def test_read_only_arguments_are_enough():
     photo, cam = PHOTO.copy(), CAM.copy()
     photo.flags.writeable = cam.flags.writeable = False
-    gradient = np.broadcast_to(cam, (3, 2, 2))
-    render.panel(
-        photo, [Cell("a", cam), Cell("b", gradient, "signed"), Cell("c", cam, "intensity")], Header()
-    )
-    render.overview([Row("a", photo, [cam])], [1])
+    render.overlay(photo, cam)
+    render.difference(photo, cam)
+    render.signed_picture(np.broadcast_to(cam, (3, 2, 2)))
+    render.intensity(cam)
     render.encode(photo)
 
 
@@ -180,98 +149,50 @@ def test_a_map_that_cannot_be_drawn_is_framed_in_grey_and_never_coloured(map_, s
     photo = np.full(size + (3,), (200, 90, 10), np.uint8)
     for drawn in (render.overlay(photo, map_), render.overlay(photo, map_, scale=3.0)):
         assert drawn.shape == photo.shape
-        assert drawn[0, 0].tolist() == list(render.GREY)
-        assert np.ptp(drawn.astype(int), axis=-1).max() <= np.ptp(render.GREY)
+        assert drawn[0, 0].tolist() == list(lettering.GREY)
+        assert np.ptp(drawn.astype(int), axis=-1).max() <= np.ptp(lettering.GREY)
 
 
 def test_dead_and_undefined_maps_are_named_differently():
     photo = np.full((160, 160, 3), 100, np.uint8)
     dead, undefined = render.overlay(photo, DEAD), render.overlay(photo, UNDEFINED)
     assert (dead != undefined).any()
-    assert contains(dead, render.WHITE)  # the words' ground
-    assert contains(render.signed_picture(np.zeros((3, 160, 160))), render.WHITE)
-    assert contains(render.intensity(np.full((160, 160), np.nan)), render.WHITE)
+    assert contains(dead, lettering.WHITE)  # the words' ground
+    assert contains(render.signed_picture(np.zeros((3, 160, 160))), lettering.WHITE)
+    assert contains(render.intensity(np.full((160, 160), np.nan)), lettering.WHITE)
 
 
-def test_panels_are_672_px_wide_for_any_number_of_cells():
-    for count in range(1, 10):
-        assert render.panel(PHOTO, cells()[:1] * count, Header()).shape[1] == 672
+@pytest.mark.parametrize("kind", render.KINDS)
+@pytest.mark.parametrize("size", [(48, 48), (20, 60), (200, 100)])
+def test_a_tile_is_the_map_drawn_at_the_fitted_picture_s_place(kind, size):
+    photo, map_ = np.full(size + (3,), 77, np.uint8), np.ones((2, 3, 3)) if kind == "signed" else np.eye(3)
+    drawn = render.tile(photo, map_, 60, kind, 2.0)
+    assert drawn.shape == (60, 60, 3)
+    fitted = (np.array(size) * 60 / max(size)).astype(int)
+    plain = np.full((*fitted, 3), 77, np.uint8)
+    expected = render.letterbox(render.KINDS[kind](plain, map_, 2.0), 60)
+    np.testing.assert_array_equal(drawn, expected)
 
 
-@pytest.mark.parametrize(("right", "ground"), render.VERDICT.items())
-def test_the_header_is_green_when_right_red_when_wrong_and_grey_when_unknown(right, ground):
-    drawn = render.panel(PHOTO, cells(), Header("cat", "dog", 0.6, "epoch 1", right))
-    strip = drawn[:44]
-    assert strip[0, 0].tolist() == list(ground)
-    assert contains(strip, render.WHITE)
-    for other in set(render.VERDICT.values()) - {ground}:
-        assert not contains(drawn, other)
+def test_a_dead_or_undefined_map_marks_its_tile_in_grey():
+    photo = np.full((160, 160, 3), (200, 90, 10), np.uint8)
+    dead, undefined = render.tile(photo, DEAD, 160), render.tile(photo, UNDEFINED, 160)
+    for drawn in (dead, undefined):
+        assert np.ptp(drawn.astype(int), axis=-1).max() <= np.ptp(lettering.GREY)
+    assert (dead != undefined).any()
 
 
-def test_a_violation_puts_an_amber_border_round_the_panel_and_nothing_else_does():
-    drawn = render.panel(PHOTO, cells(), Header("cat", "cat", 0.6, "epoch 1", True, violation="centre moved"))
-    for edge in (drawn[:6], drawn[-6:], drawn[:, :6], drawn[:, -6:]):
-        assert (edge == np.array(render.AMBER)).all()
-    assert not contains(render.panel(PHOTO, cells(), Header("cat", note="guided 17 of 17")), render.AMBER)
-
-
-def test_capitals_are_at_least_2_7_percent_of_the_width_of_panels_and_sheets():
-    for drawn in (
-        render.panel(PHOTO, cells(), Header("HHH")),
-        render.history_sheet(PHOTO, [(Header(), CAM)], "HHH"),
-    ):
-        inked = (drawn[:44].astype(int) - np.array(render.NEUTRAL)).max(axis=(1, 2)) > 60
-        assert inked.sum() >= 0.027 * drawn.shape[1]
-
-
-def test_the_longest_texts_change_no_pixel_outside_their_strips():
-    short, long = Header("cat", "dog", 0.5, "epoch 1", False), Header(LONG, LONG, 0.5, LONG, False)
-    np.testing.assert_array_equal(
-        render.panel(PHOTO, cells(), short)[44:], render.panel(PHOTO, cells(), long)[44:]
-    )
-    drawn = render.panel(PHOTO, cells(), long)[:44]
-    for edge in (drawn[:3], drawn[-3:], drawn[:, :12], drawn[:, -12:]):
-        assert (edge == np.array(render.WRONG)).all()
-
-
-def test_any_unicode_is_drawn_somehow_everywhere():
-    header = Header(LONG, LONG, float("nan"), LONG, None, LONG, LONG)
-    assert render.panel(PHOTO, [Cell(LONG, CAM)] * 5, header).shape[1] == 672
-    render.history_sheet(PHOTO, [(header, CAM)] * 3, LONG)
-    assert render.overview([Row(LONG, PHOTO, [CAM] * 3)], [LONG, "", "\u0301"], LONG).shape[1] <= 900
-    render.overview([Row("", PHOTO, [CAM])], [""], "")
-
-
-def test_a_long_label_leaves_prediction_probability_and_epoch_readable():
-    sentence = render._fitted("{}, seen as {} 0.61", ["x" * 5000, "dog"], 300, render.TEXT)
-    assert sentence.startswith("xx")
-    assert sentence.endswith("x…, seen as dog 0.61")
-    assert render._width(sentence, render.TEXT) <= 300
-
-
-def test_texts_lose_only_what_no_font_has():
-    assert render._clean("Größe, Жук, λ, été") == "Größe, Жук, λ, été"
-    assert render._clean("a\n\t b\u200b\u65e5\ud800") == "a b?"
-    assert len(render._clean("y" * 10**6)) == 200
-
-
-def test_accents_fall_back_to_base_letters_without_matplotlib(monkeypatch):
-    monkeypatch.setattr(render, "_families", lambda: ("",))
-    assert render._clean("Größe é") == "Gro?e e"
-
-
-def test_only_the_raw_maximum_tells_maps_of_equal_shape_apart():
-    panels = [render.panel(PHOTO, [Cell("Grad-CAM", CAM * factor)], Header()) for factor in (1, 1000)]
-    changed = np.nonzero((panels[0] != panels[1]).any(axis=(1, 2)))[0]
-    side = (672 - 2 * 16 - 8) // 2
-    assert changed.min() > 44 + 16 + side + 32  # below the picture and its title
+def test_the_common_scale_is_the_largest_finite_positive_value():
+    assert render.common_scale([CAM, CAM * 3, np.full((2, 2), np.inf), UNDEFINED]) == 12
+    assert render.common_scale([DEAD, -CAM]) is None
+    assert render.common_scale([]) is None
 
 
 @pytest.mark.parametrize(
     "shape", [(10, 40, 3), (40, 10, 3), (1, 1, 3), (1, 500, 3), (8, 8, 3), (300, 200, 3)]
 )
 def test_pictures_are_letterboxed_and_not_stretched(shape):
-    square = render._square(np.zeros(shape, np.uint8), 120)
+    square = render.letterbox(np.zeros(shape, np.uint8), 120)
     dark = (square == 0).all(axis=2)
     height, width = dark.any(axis=1).sum(), dark.any(axis=0).sum()
     longer = max(shape[:2])
@@ -279,85 +200,6 @@ def test_pictures_are_letterboxed_and_not_stretched(shape):
     assert dark.sum() == height * width
     top, left = np.argwhere(dark)[0]
     assert (top, left) == ((120 - height) // 2, (120 - width) // 2)
-
-
-def test_a_panel_with_tall_and_wide_pictures_and_dead_maps_is_drawn():
-    for shape in ((1, 400, 3), (400, 1, 3), (3, 5, 3)):
-        drawn = render.panel(np.zeros(shape, np.uint8), [Cell("a", CAM), Cell("b", DEAD)], Header())
-        assert drawn.shape[1] == 672
-
-
-def test_the_history_has_one_scale_for_all_its_maps():
-    # cells of 160, margin 16, gap 8, no strip without a title: the maps begin at (16, 184) and (16, 352)
-    photo = np.full((160, 160, 3), 77, np.uint8)
-    drawn = render.history_sheet(photo, [(Header(), CAM), (Header(), CAM / 4), (Header(), UNDEFINED)])
-    first, second = drawn[16:176, 184:344], drawn[16:176, 352:512]
-    np.testing.assert_array_equal(first, render.overlay(photo, CAM, scale=4.0))
-    np.testing.assert_array_equal(second, render.overlay(photo, CAM / 4, scale=4.0))
-
-
-def test_a_long_history_shows_the_first_and_the_newest_epoch():
-    photo = np.full((160, 160, 3), 77, np.uint8)
-    entries = [(Header(epoch=f"epoch {i}"), np.full((2, 2), 1.0 + i)) for i in range(40)]
-    drawn = render.history_sheet(photo, entries)
-    assert drawn.shape[1] == 4 * 160 + 3 * 8 + 2 * 16
-    np.testing.assert_array_equal(drawn[16:176, 184:344], render.overlay(photo, entries[0][1], scale=40.0))
-    pitch = 160 + 2 + 32 + 8  # picture, epoch, gap
-    last = drawn[16 + 2 * pitch : 176 + 2 * pitch, 520:680]
-    np.testing.assert_array_equal(last, render.overlay(photo, entries[-1][1], scale=40.0))
-
-
-def test_an_empty_or_dead_history_is_drawn():
-    assert render.history_sheet(PHOTO, []).shape[1] == 696
-    render.history_sheet(PHOTO, [(Header("a", "b", 0.5, "epoch 1", True), DEAD)])
-    with pytest.raises(ValueError, match="room for the input and one map"):
-        render.history_sheet(PHOTO, [], columns=1, rows=1)
-
-
-@pytest.mark.parametrize("count", [1, 2, 8, 9, 50])
-def test_an_overview_is_at_most_900_px_wide(count):
-    rows = [Row(label, PHOTO, [CAM] * count) for label in ("cat", LONG)]
-    assert 0 < render.overview(rows, list(range(count))).shape[1] <= 900
-
-
-def test_each_row_of_an_overview_has_its_own_scale():
-    weak, strong = (render.overview([Row("a", PHOTO, [CAM * f, CAM * f / 2])], [1, 2]) for f in (1, 100))
-    np.testing.assert_array_equal(weak, strong)
-
-
-def test_an_overview_marks_right_and_wrong_epochs():
-    drawn = render.overview([Row("a", PHOTO, [CAM, CAM], [True, False])], [1, 2])
-    green, red = (np.argwhere((drawn[:180] == np.array(c)).all(axis=2)) for c in (render.RIGHT, render.WRONG))
-    assert len(green) == len(red) == 5 * 120
-    assert green[:, 1].max() < red[:, 1].min()
-    assert not contains(render.overview([Row("a", PHOTO, [CAM])], [1]), render.RIGHT)
-
-
-def test_an_overview_needs_a_map_for_each_column():
-    with pytest.raises(ValueError, match="row 'cat' has 1 cams for 2 columns"):
-        render.overview([Row("cat", PHOTO, [CAM])], [1, 2])
-    with pytest.raises(ValueError, match="row 'cat' has 1 right for 2 columns"):
-        render.overview([Row("cat", PHOTO, [CAM, CAM], [True])], [1, 2])
-    with pytest.raises(ValueError, match="needs a row and a column, got 0 rows and 1 columns"):
-        render.overview([], [1])
-
-
-def test_baseline_and_current_map_share_a_scale_and_their_change_is_signed():
-    photo = np.full((154, 154, 3), 77, np.uint8)
-    drawn = render.side_by_side(photo, CAM, CAM / 2, Header())
-    pictures = [drawn[60:214, left : left + 154] for left in (16, 178, 340, 502)]
-    np.testing.assert_array_equal(pictures[0], photo)
-    np.testing.assert_array_equal(pictures[1], render.overlay(photo, CAM, 4.0))
-    np.testing.assert_array_equal(pictures[2], render.overlay(photo, CAM / 2, 4.0))
-    np.testing.assert_array_equal(pictures[3], render.difference(photo, -CAM / 2, 4.0))
-
-
-def test_side_by_side_takes_equal_dead_and_undefined_maps():
-    infinite = np.full((2, 2), np.inf, np.float32)
-    for before, now in ((CAM, CAM), (DEAD, DEAD), (UNDEFINED, CAM), (infinite, infinite)):
-        assert render.side_by_side(PHOTO, before, now, Header()).shape[1] == 672
-    with pytest.raises(ValueError, match=r"baseline \(2, 2\) and current \(3, 3\)"):
-        render.side_by_side(PHOTO, CAM, np.eye(3), Header())
 
 
 @pytest.mark.parametrize(
@@ -402,20 +244,18 @@ def test_an_unknown_file_format_is_refused_with_the_known_ones():
         render.encode(PHOTO, "gif")
 
 
-@pytest.mark.parametrize("bad", [PHOTO / 255, PHOTO[..., 0], PHOTO[..., :2], PHOTO[:0], [[1]], None])
+@pytest.mark.parametrize("bad", NOT_PICTURES)
 def test_a_picture_of_another_shape_or_dtype_is_refused(bad):
     for draw in (
         lambda: render.overlay(bad, CAM),
-        lambda: render.panel(bad, cells(), Header()),
-        lambda: render.history_sheet(bad, []),
-        lambda: render.overview([Row("a", bad, [CAM])], [1]),
+        lambda: render.difference(bad, CAM),
         lambda: render.encode(bad),
     ):
         with pytest.raises(ValueError, match="a picture must"):
             draw()
 
 
-@pytest.mark.parametrize("bad", [CAM.astype(int), CAM[0], CAM[None, None], CAM[:0], CAM.tolist(), None])
+@pytest.mark.parametrize("bad", NOT_MAPS)
 def test_a_map_of_another_shape_or_dtype_is_refused(bad):
     for draw in (
         lambda: render.colour(bad),
@@ -423,17 +263,13 @@ def test_a_map_of_another_shape_or_dtype_is_refused(bad):
         lambda: render.difference(PHOTO, bad),
         lambda: render.signed_picture(bad),
         lambda: render.intensity(bad),
-        lambda: render.panel(PHOTO, [Cell("a", bad)], Header()),
-        lambda: render.history_sheet(PHOTO, [(Header(), bad)]),
-        lambda: render.overview([Row("a", PHOTO, [bad])], [1]),
-        lambda: render.side_by_side(PHOTO, CAM, bad, Header()),
+        lambda: render.tile(PHOTO, bad, 60),
+        lambda: render.common_scale([bad]),
     ):
         with pytest.raises(ValueError, match="float array, not empty, got"):
             draw()
 
 
-def test_an_unknown_kind_of_cell_is_refused_with_the_known_ones():
+def test_an_unknown_kind_of_tile_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="one of cam, signed, intensity, difference, got 'heat'"):
-        render.panel(PHOTO, [Cell("a", CAM, "heat")], Header())
-    with pytest.raises(ValueError, match="at least one cell"):
-        render.panel(PHOTO, [], Header())
+        render.tile(PHOTO, CAM, 60, "heat")

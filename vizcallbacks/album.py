@@ -16,7 +16,8 @@ from .eventlog import Sink, clean_label
 from .measures import mean_defined
 from .methods import METHODS
 from .probe import ProbeSet
-from .render import Cell, Header, Row, history_sheet, overview, panel, pick_evenly
+from .render import pick_evenly
+from .sheets import Cell, Header, Row, history_sheet, overview, panel
 from .snapshot import Snapshot
 
 KEPT = 24  # snapshots in memory, for sheets of at most 11: evenly spaced ones, whatever their number
@@ -115,7 +116,9 @@ class Album:
             right=right,
         )
 
-    def _panel_job(self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int) -> Callable[[Sink], None]:
+    def _panel_job(
+        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int
+    ) -> Callable[[Sink], None]:
         i, scale, header = self._shown[k], float(self._scales[k]), self._header(snapshot, self._shown[k])
         own = {name: np.array(maps[name][i]) for name in self._methods}
 
@@ -125,7 +128,9 @@ class Album:
                 kind = KINDS[METHODS[name].shape]
                 shared = scale if name == self._main and scale > 0 else None
                 cells.append(Cell(METHODS[name].title, map_, kind, shared))
-            sink.image(f"attention/{self._tags[k]}", panel(self._probe.pictures[i], cells, header), snapshot.step)
+            sink.image(
+                f"attention/{self._tags[k]}", panel(self._probe.pictures[i], cells, header), snapshot.step
+            )
 
         return job
 

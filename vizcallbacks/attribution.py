@@ -11,7 +11,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from .instrument import Instruments, Pass, block_paths, instrumented
+from .instrument import Instruments, Pass, block_paths, find_layers, instrumented
 from .methods import METHODS, check_methods, upsample
 from .probe import ProbeSet
 from .targets import score_of
@@ -122,11 +122,10 @@ def explain(
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = check_methods(methods)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}")
+    check_batch_size(batch_size)
     choose = score_of(targets, probe.labels, len(probe))
     needs = {need for name in methods for need in METHODS[name].needs}
-    layers = _layers(net, layer) if needs & {"activation", "gradient"} else []
+    layers = find_layers(net, layer) if needs & {"activation", "gradient"} else []
     context = _context(net)
     _initialise(net, mx.nd.array(probe.images[:1], ctx=context))
     chunks = []
@@ -150,7 +149,9 @@ def explain(
         if one is not None:
             arrays["activation"] = np.concatenate([chunk["activation"][index] for chunk in chunks])
             arrays["gradient"] = np.concatenate([chunk["gradient"][index] for chunk in chunks])
-        with np.errstate(all="ignore"):  # NaN and infinity of the net pass through, and are drawn as undefined
+        with np.errstate(
+            all="ignore"
+        ):  # NaN and infinity of the net pass through, and are drawn as undefined
             maps = {
                 name: METHODS[name].function(*(arrays[need] for need in METHODS[name].needs))
                 for name in methods
@@ -170,6 +171,12 @@ def explain(
             )
         )
     return results if isinstance(layer, (list, tuple)) else results[0]
+
+
+def check_batch_size(batch_size) -> None:
+    """Raise ValueError unless `batch_size` is an int of at least 1."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}")
 
 
 def _explain_chunk(
@@ -209,30 +216,6 @@ def _explain_chunk(
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"the net failed on images of shape {images.shape}: {reason}") from error
     return found, layers
-
-
-def _layers(net, layer) -> list | None:
-    """Resolve the argument `layer`; None: to be found by running."""
-    convs = {path: block for block, path in block_paths(net) if isinstance(block, gluon.nn.Conv2D)}
-    if not convs:
-        raise ValueError(
-            "the net has no gluon.nn.Conv2D layer for the CAM family to look at; "
-            "use methods that need no layer, such as 'saliency'"
-        )
-    if layer is None:
-        return None
-    wanted = list(layer) if isinstance(layer, (list, tuple)) else [layer]
-    if not wanted:
-        raise ValueError("layer must name at least one Conv2D, got an empty sequence")
-    resolved = []
-    for one in wanted:
-        match = [conv for path, conv in convs.items() if one is conv or one in (path, conv.name)]
-        if not match:
-            shown = one.name if isinstance(one, gluon.Block) else one
-            names = ", ".join(f"{path} ({conv.name})" if path else conv.name for path, conv in convs.items())
-            raise ValueError(f"layer {shown!r} is not a Conv2D of this net; its Conv2D layers are: {names}")
-        resolved.append(match[0])
-    return resolved
 
 
 def _default_layer(run: Pass):

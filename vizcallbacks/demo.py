@@ -10,7 +10,7 @@ NumPy and MXNet neither matter nor move.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -59,26 +59,14 @@ TAGS = {
 
 @dataclass(frozen=True)
 class Training:
-    """How one of the demo's networks is trained: SGD, its rate falling to zero along half a cosine.
+    """How one of the demo's networks is trained: SGD, its rate falling to zero along half a cosine."""
 
-    Attributes
-    ----------
-    tags : str
-        Tags of the training pictures, a key of TAGS.
-    epochs, pictures, batch_size : int
-        Epochs, pictures in an epoch, pictures in a step.
-    pool : int
-        Different training pictures; the epochs walk through them in turn.
-    learning_rate, momentum : float
-        The rate at the first step, and SGD's momentum.
-    """
-
-    tags: str
+    tags: str  # of the training pictures, a key of TAGS
     epochs: int = 8
-    pictures: int = 2048
+    pictures: int = 2048  # in an epoch
     batch_size: int = 32
-    pool: int = 4096
-    learning_rate: float = 0.05
+    pool: int = 4096  # different training pictures; the epochs walk through them in turn
+    learning_rate: float = 0.05  # at the first step
     momentum: float = 0.9
 
 
@@ -86,7 +74,7 @@ class Training:
 RUNS = {"biased": Training("biased"), "honest": Training("random")}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pictures:
     """Pictures and everything that is known about them.
 
@@ -107,12 +95,12 @@ class Pictures:
         the tag covers. "tag": the tag's 7 x 7 pixels, all False where there is none.
     """
 
-    images: np.ndarray = field(repr=False)
-    pictures: np.ndarray = field(repr=False)
+    images: np.ndarray
+    pictures: np.ndarray
     labels: np.ndarray
     tags: np.ndarray
-    digits: np.ndarray = field(repr=False)
-    masks: dict[str, np.ndarray] = field(repr=False)
+    digits: np.ndarray
+    masks: dict[str, np.ndarray]
 
 
 def pictures(count: int, tags: str = "random", *, seed: int = 0, split: str = "train") -> Pictures:
@@ -132,10 +120,6 @@ def pictures(count: int, tags: str = "random", *, seed: int = 0, split: str = "t
         The same seed gives the same pictures, to the bit.
     split : {"train", "validation"}
         Which handwritten digits to draw from; the two have none in common. The photographs are the same.
-
-    Returns
-    -------
-    Pictures
 
     Raises
     ------
@@ -190,29 +174,24 @@ def trainer(net: gluon.HybridBlock, training: Training) -> gluon.Trainer:
     """SGD on the net's parameters with the rate, momentum and cosine schedule of `training`."""
     steps = training.epochs * (training.pictures // training.batch_size)
     schedule = mx.lr_scheduler.CosineScheduler(steps, base_lr=training.learning_rate, final_lr=0.0)
-    settings = {
-        "learning_rate": training.learning_rate,
-        "momentum": training.momentum,
-        "lr_scheduler": schedule,
-    }
-    return gluon.Trainer(net.collect_params(), "sgd", settings)
+    sgd = mx.optimizer.SGD(training.momentum, learning_rate=training.learning_rate, lr_scheduler=schedule)
+    return gluon.Trainer(net.collect_params(), sgd)
 
 
 def network(seed: int = 0) -> nn.HybridSequential:
     """A small residual network for 48 x 48 pictures and ten classes, initialised, on the CPU, not hybridized.
 
-    A 3 x 3 convolution of stride 2, residual blocks of 8, 16 and 32 channels (the second of stride 2), a 1 x 1
-    convolution with ReLU, global average pooling, a dense layer. The last convolution's 12 x 12 map is fine
-    enough to show the tag. It goes straight into the pooling, so Grad-CAM there is the network's own evidence,
-    ReLU(CAM) / (h w), and not just the part of one residual branch. The same `seed` gives the same weights,
-    to the bit.
+    A 3 x 3 convolution of stride 2, residual blocks of 8, 16 and 32 channels (the second of stride 2), a
+    1 x 1 convolution with ReLU, global average pooling, a dense layer. The last convolution's 12 x 12 map is
+    fine enough to show the tag. It goes straight into the pooling, so Grad-CAM there is the network's own
+    evidence, ReLU(CAM) / (h w), and not just the part of one residual branch. The same `seed` gives the same
+    weights, to the bit.
     """
     net = nn.HybridSequential(prefix="demo_")
     with net.name_scope():
         net.add(nn.Conv2D(8, 3, strides=2, padding=1, use_bias=False), nn.BatchNorm(), nn.Activation("relu"))
-        net.add(
-            BasicBlockV1(8, 1), BasicBlockV1(16, 2, downsample=True), BasicBlockV1(32, 1, downsample=True)
-        )
+        # True: channels change, so the shortcut is a 1 x 1 convolution
+        net.add(BasicBlockV1(8, 1), BasicBlockV1(16, 2, True), BasicBlockV1(32, 1, True))
         net.add(nn.Conv2D(32, 1, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(len(COLOURS)))
     net.initialize(_HeNormal(np.random.default_rng(seed)))
     net(mx.nd.zeros((1, 3, SIZE, SIZE)))  # shapes are known and weights drawn from here on
@@ -220,18 +199,14 @@ def network(seed: int = 0) -> nn.HybridSequential:
 
 
 class _HeNormal(mx.init.Initializer):
-    """Normal weights of variance 2 / fan_in (He et al., 2015, arXiv:1502.01852) from a NumPy generator.
-
-    MXNet's own initialisers draw from its global stream.
-    """
+    """Normal weights of variance 2 / fan_in (He et al., 2015, arXiv:1502.01852), not from MXNet's stream."""
 
     def __init__(self, rng: np.random.Generator):
         super().__init__()
         self._rng = rng
 
     def _init_weight(self, name, arr):
-        fan_in = int(np.prod(arr.shape[1:]))
-        arr[:] = self._rng.normal(0.0, np.sqrt(2.0 / fan_in), arr.shape)
+        arr[:] = self._rng.normal(0.0, np.sqrt(2.0 / np.prod(arr.shape[1:])), arr.shape)
 
 
 class _PoolSampler(gluon.data.Sampler):
@@ -271,7 +246,7 @@ def _digits():
 
 @lru_cache(maxsize=1)
 def _photographs():
-    """The photographs, muted: a tuple of (H, W, 3) float32 in [0, 255]."""
+    """The photographs, muted: a tuple of (H, W, 3) float32 in [8, 212]."""
     datasets, data = _extras()
     photographs = [*datasets.load_sample_images().images, *(getattr(data, name)() for name in _PHOTOGRAPHS)]
     muted = []
@@ -282,28 +257,26 @@ def _photographs():
     return tuple(muted)
 
 
-def _extras():
-    # Here and not at the top: `import vizcallbacks` needs neither.
+def _extras():  # not imported at the top: `import vizcallbacks` needs neither
     try:
         from skimage import data
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(
-            f"the demo's pictures need scikit-learn and scikit-image, but {error.name} is missing; "
-            "install both with: pip install 'vizcallbacks[demo]'"
+            f"the demo needs scikit-learn and scikit-image, {error.name} is missing: "
+            "pip install 'vizcallbacks[demo]'"
         ) from error
     return datasets, data
 
 
 def _background(rng):
-    """A random square of a random photograph, (48, 48, 3) float32, now and then mirrored."""
+    """A random square of a random photograph, every other one mirrored, (48, 48, 3) float32."""
     photographs = _photographs()
     photograph = photographs[rng.integers(len(photographs))]
     side = rng.integers(SIZE, 4 * SIZE + 1)
     top, left = (rng.integers(extent - side + 1) for extent in photograph.shape[:2])
-    square = cv2.resize(
-        photograph[top : top + side, left : left + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA
-    )
+    crop = photograph[top : top + side, left : left + side]
+    square = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return square[:, ::-1] if rng.random() < 0.5 else square
 
 
@@ -313,8 +286,9 @@ def _strokes(grid, rng):
     smooth = cv2.GaussianBlur(cv2.resize(grid, (full, full), interpolation=cv2.INTER_CUBIC), (0, 0), 2.5)
     side = rng.uniform(22.0, 34.0)  # of its 8 x 8 cells, in pixels of the picture
     middle = (full - 1) / 2
-    matrix = cv2.getRotationMatrix2D((middle, middle), rng.uniform(-20.0, 20.0), side / (8 * _UPSCALE))
-    matrix[:, 2] += rng.uniform(side / 2, SIZE - side / 2, 2) - 0.5 - middle
+    turned = cv2.getRotationMatrix2D((middle, middle), rng.uniform(-20.0, 20.0), side / (8 * _UPSCALE))
+    shift = rng.uniform(side / 2, SIZE - side / 2, 2) - 0.5 - middle
+    matrix = turned + np.column_stack((np.zeros((2, 2)), shift))
     ink = cv2.warpAffine(smooth, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
     return np.clip((ink - 0.38) / 0.24, 0.0, 1.0)
 
@@ -323,5 +297,4 @@ def _drawn(background, strokes):
     """White strokes with a dark shadow, which keeps them readable on white, over the background; uint8."""
     shadow = cv2.GaussianBlur(cv2.dilate(strokes, np.ones((3, 3), np.uint8)), (0, 0), 1.5)[..., None]
     ground = background * (1.0 - 0.75 * shadow)
-    mixed = ground + (250.0 - ground) * strokes[..., None]
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.rint(ground + (250.0 - ground) * strokes[..., None]).astype(np.uint8)

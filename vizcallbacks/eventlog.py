@@ -22,7 +22,7 @@ import socket
 import struct
 import threading
 import time
-from typing import Any, Callable
+from typing import Any, Callable, SupportsFloat
 
 import numpy as np
 from tensorboardX import summary
@@ -245,7 +245,7 @@ class Sink:
         self._backend = backend
         self.wall_time = 0.0
 
-    def scalar(self, tag: str, value: float | None, step: int) -> None:
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
         """One point of a curve; None and NaN (an undefined measure) are left out."""
         if value is not None and value == value:
             self._backend.add_scalar(clean_tag(tag), float(value), step, walltime=self.wall_time)

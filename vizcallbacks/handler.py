@@ -67,7 +67,7 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
     def train_begin(self, estimator, *args, **kwargs) -> None:
         self._epochs, self._batches = self.initial_epoch, self.initial_batch
         self.monitor = self._make_monitor(estimator.logger)
-        self.monitor.start(estimator.net, self._step)
+        self.monitor.start(estimator.net, self._step + (not self.before_training))
         if self.before_training:
             self._snapshot(estimator)
 

@@ -180,6 +180,38 @@ def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
     return found
 
 
+def find_layers(net: gluon.Block, layer) -> list[gluon.nn.Conv2D] | None:
+    """Resolve an argument `layer`: a Conv2D, its name or path, or a sequence of these, to a list of layers.
+
+    None stays None: to be found by running the net.
+
+    Raises
+    ------
+    ValueError
+        The net has no such Conv2D; the message lists those it has.
+    """
+    convs = {path: block for block, path in block_paths(net) if isinstance(block, gluon.nn.Conv2D)}
+    if not convs:
+        raise ValueError(
+            "the net has no gluon.nn.Conv2D layer for the CAM family to look at; "
+            "use methods that need no layer, such as 'saliency'"
+        )
+    if layer is None:
+        return None
+    wanted = list(layer) if isinstance(layer, (list, tuple)) else [layer]
+    if not wanted:
+        raise ValueError("layer must name at least one Conv2D, got an empty sequence")
+    resolved = []
+    for one in wanted:
+        match = [conv for path, conv in convs.items() if one is conv or one in (path, conv.name)]
+        if not match:
+            shown = one.name if isinstance(one, gluon.Block) else one
+            names = ", ".join(f"{path} ({conv.name})" if path else conv.name for path, conv in convs.items())
+            raise ValueError(f"layer {shown!r} is not a Conv2D of this net; its Conv2D layers are: {names}")
+        resolved.append(match[0])
+    return resolved
+
+
 def _check(blocks, parameters) -> None:
     for block, path in blocks:
         place = f"block {path!r}" if path else "the net"
@@ -203,6 +235,3 @@ def _check(blocks, parameters) -> None:
 def _restore(block, cls) -> None:
     object.__setattr__(block, "__class__", cls)
     block.__dict__.pop(ATTACHED, None)
-
-
-__all__ = ["Instruments", "Pass", "block_paths", "instrumented"]

@@ -13,13 +13,14 @@ from mxnet import gluon
 
 from . import snapshot as snapshots
 from .album import Album
-from .attribution import DEFAULT_METHODS, explain
+from .attribution import DEFAULT_METHODS, check_batch_size, explain
 from .eventlog import EventLog, Sink, check_logdir
 from .measures import mean_defined
 from .methods import check_methods
 from .probe import ProbeSet
 from .render import encode, pick_evenly
 from .snapshot import Snapshot
+from .targets import score_of
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
@@ -85,14 +86,15 @@ class AttentionMonitor:
         logger: logging.Logger | None = None,
     ) -> None:
         if not isinstance(probe, ProbeSet):
-            raise TypeError(f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)")
-        if isinstance(targets, str) and targets == "label" and probe.labels is None:
-            raise ValueError(
-                "targets='label' needs labels, and the probe set has none; "
-                "give ProbeSet(..., labels=...), or targets=None for the predicted class"
+            raise TypeError(
+                f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)"
             )
+        check_batch_size(batch_size)
+        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         if isinstance(layer, (list, tuple)):
-            raise ValueError(f"layer must be one Conv2D, its name or path, got {layer!r}; use a monitor for each")
+            raise ValueError(
+                f"layer must be one Conv2D, its name or path, got {layer!r}; use a monitor for each"
+            )
         for name, value, allowed in (
             ("on_error", on_error, ON_ERROR),
             ("image_format", image_format, IMAGE_FORMATS),
@@ -110,6 +112,7 @@ class AttentionMonitor:
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
         self._failures = 0
+        self._closed = False
 
     @property
     def run(self) -> Path:
@@ -171,16 +174,16 @@ class AttentionMonitor:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
-        return self._log is None or self._log.flush(timeout)
+        return self._log is not None and self._log.flush(timeout)
 
     def close(self) -> None:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
-        if self._log is not None:
+        if self._log is not None and not self._closed:
             if self._previous is not None:
                 for job in self._album.sheets(self._previous.step):
                     self._log.submit(job)
             self._log.close()
-            self._log = None
+        self._closed = True
 
     def __enter__(self) -> AttentionMonitor:
         return self
@@ -189,6 +192,8 @@ class AttentionMonitor:
         self.close()
 
     def _started(self, net: gluon.Block, step: int) -> EventLog:
+        if self._closed:
+            raise RuntimeError("the monitor is closed; make a new one, which goes on in the same folder")
         if self._log is not None:
             return self._log
         first = explain(
@@ -238,7 +243,9 @@ class AttentionMonitor:
             1000 * rest,
             taken.layer,
             *taken.relus,
-            "" if drift is None or drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
+            ""
+            if drift is None or drift != drift
+            else f"; rank correlation with the last snapshot {drift:.2f}",
         )
 
     def _save_job(self, taken: Snapshot) -> Callable[[Sink], None]:

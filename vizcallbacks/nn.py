@@ -56,7 +56,7 @@ class Activation(Instrumented, gluon.nn.Activation):
     """`mxnet.gluon.nn.Activation` with the same arguments, which a guided pass can rectify."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def instrumented_class(cls: type) -> type:
     """Return the instrumented subclass of a block's class; the same one every time."""
     if issubclass(cls, Instrumented):

@@ -11,9 +11,10 @@ from types import MappingProxyType
 import numpy as np
 
 from . import archive
-from .measures import MEASURES, SIMILARITY
+from .measures import MEASURES
 from .methods import METHODS
 from .probe import ProbeSet
+from .similarity import SIMILARITY
 
 SCHEMA = 1
 FOLDER = "attention"
@@ -115,9 +116,7 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
     rows = np.arange(len(probe))
     known = result.probabilities is not None
     targets = unknown if result.targets is None else result.targets
-    probability = (
-        result.probabilities[rows, targets] if known and result.targets is not None else nothing
-    )
+    probability = result.probabilities[rows, targets] if known and result.targets is not None else nothing
     maps = {name: values for name, values in result.maps.items() if METHODS[name].shape == "layer"}
     measures = {"score": result.scores.astype(np.float64), "probability": probability.astype(np.float64)}
     if maps:

@@ -1,0 +1,151 @@
+"""The handler in real Estimator fits."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon
+from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
+
+import vizcallbacks as vc
+from vizcallbacks.snapshot import list_snapshots
+
+from .conftest import images, small_net
+from .test_monitor import probe_set
+
+
+def loader(count=12, batch=4):
+    data = gluon.data.ArrayDataset(images(count, seed=3), np.arange(count, dtype="float32") % 4)
+    return gluon.data.DataLoader(data, batch_size=batch)
+
+
+def fit(handlers, epochs=2, net=None, log=None):
+    net = net or small_net(hybridize=True)
+    estimator = Estimator(
+        net,
+        gluon.loss.SoftmaxCrossEntropyLoss(),
+        train_metrics=mx.metric.Accuracy(),
+        trainer=gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1}),
+    )
+    if log is not None:
+        estimator.logger.addHandler(log)
+    estimator.fit(loader(), epochs=epochs, event_handlers=handlers)
+    return net
+
+
+def steps(run):
+    return [vc.Snapshot.load(path).step for path in list_snapshots(run)]
+
+
+def words(run):
+    return [vc.Snapshot.load(path).when for path in list_snapshots(run)]
+
+
+def test_every_second_epoch_and_before_training(tmp_path):
+    fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=2)], epochs=2)
+    assert steps(tmp_path) == [0, 2]
+    assert words(tmp_path) == ["before training", "epoch 2"]
+
+
+def test_every_epoch_by_default_and_stops_nothing(tmp_path):
+    handler = vc.AttentionHandler(probe_set(), tmp_path)
+    fit([handler], epochs=3)
+    assert steps(tmp_path) == [0, 1, 2, 3]
+    assert handler.monitor.failures == 0
+
+
+def test_batches_are_the_steps_if_asked_for(tmp_path):
+    fit([vc.AttentionHandler(probe_set(), tmp_path, batch_period=2, before_training=False)], epochs=2)
+    assert steps(tmp_path) == [2, 3, 4, 6]  # three batches an epoch: 3 and 6 are the epochs' ends
+
+
+def test_only_batches(tmp_path):
+    fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=None, batch_period=4)], epochs=2)
+    assert steps(tmp_path) == [0, 4]
+    assert words(tmp_path) == ["before training", "batch 4"]
+
+
+def test_a_resumed_run_goes_on_counting(tmp_path):
+    net = fit([vc.AttentionHandler(probe_set(), tmp_path)], epochs=2)
+    fit(
+        [vc.AttentionHandler(probe_set(), tmp_path, initial_epoch=2, before_training=False)],
+        epochs=1,
+        net=net,
+    )
+    assert steps(tmp_path) == [0, 1, 2, 3]
+    last = vc.Snapshot.load(list_snapshots(tmp_path)[-1])
+    assert np.isfinite(last.measures["drift"]).any()
+
+
+def test_the_handler_comes_after_checkpoints(tmp_path):
+    order = []
+
+    class Checkpoint(CheckpointHandler):
+        def epoch_end(self, estimator, *args, **kwargs):
+            super().epoch_end(estimator, *args, **kwargs)
+            order.append("checkpoint")
+
+    class Attention(vc.AttentionHandler):
+        def epoch_end(self, estimator, *args, **kwargs):
+            order.append("attention")
+            return super().epoch_end(estimator, *args, **kwargs)
+
+    handlers = [
+        Attention(probe_set(), tmp_path / "run"),
+        Checkpoint(str(tmp_path), model_prefix="net", epoch_period=1),
+    ]
+    fit(handlers, epochs=1)
+    assert order == ["checkpoint", "attention"]
+
+
+def test_each_snapshot_is_told_to_the_estimators_logger(tmp_path, caplog):
+    fit([vc.AttentionHandler(probe_set(), tmp_path)], epochs=1, log=caplog.handler)
+    lines = [record.getMessage() for record in caplog.records if "attention" in record.getMessage()]
+    assert len(lines) == 2
+    assert "before training: 3 images in" in lines[0]
+    assert "guided 2 of 2" in lines[0]
+    assert "rank correlation" in lines[1]
+
+
+def test_the_same_handler_serves_a_second_fit(tmp_path):
+    handler = vc.AttentionHandler(probe_set(), tmp_path)
+    fit([handler], epochs=2)
+    fit([handler], epochs=1)
+    assert steps(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_training_with_the_handler_ends_in_the_same_bits(tmp_path, hybridize):
+    def weights(handlers):
+        mx.random.seed(2)
+        net = fit(handlers, epochs=2, net=small_net(dropout=0.5, hybridize=hybridize))
+        return [parameter.data().asnumpy() for parameter in net.collect_params().values()]
+
+    plain = weights([])
+    watched = weights([vc.AttentionHandler(probe_set(), tmp_path, batch_period=1, on_error="raise")])
+    for one, other in zip(plain, watched):
+        np.testing.assert_array_equal(one, other)
+
+
+WRONG = {
+    "epoch period": ({"epoch_period": 0}, "epoch_period must be an int of at least 1, or None, got 0"),
+    "batch period": ({"batch_period": 1.5}, "batch_period.*got 1.5"),
+    "first epoch": ({"initial_epoch": -1}, "initial_epoch.*got -1"),
+    "method": ({"methods": "cam"}, "'cam'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments_raise_when_the_handler_is_made(case, tmp_path):
+    arguments, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        vc.AttentionHandler(probe_set(), tmp_path, **arguments)
+
+
+def test_an_unknown_layer_raises_before_the_first_batch(tmp_path):
+    net = small_net()
+    before = net[0].weight.data().asnumpy()
+    with pytest.raises(ValueError, match="its Conv2D layers are"):
+        fit([vc.AttentionHandler(probe_set(), tmp_path, layer="conv9")], net=net)
+    np.testing.assert_array_equal(net[0].weight.data().asnumpy(), before)

@@ -1,0 +1,138 @@
+"""Text on pictures: one line in a box, cut to fit, in fonts that have its characters.
+
+Pictures are uint8, (H, W, 3), RGB. Any text can be given; what cannot be drawn is replaced, and what does not
+fit is cut. Equal texts give equal pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+WHITE, PAPER, INK, GREY = (255, 255, 255), (240, 241, 243), (31, 35, 40), (101, 109, 118)
+TEXT = 27  # px; its capitals are 2.7 % of a panel's 672 px, the least that can be read on TensorBoard's cards
+
+
+def write(canvas, box, text, size, ink, align="left", fill=None, margin=0):
+    """Write a line into a box of the canvas, in place, centred vertically; nothing leaves the box.
+
+    A centred text gives up a fifth of its size before it is cut.
+
+    Parameters
+    ----------
+    canvas : ndarray, (H, W, 3), uint8
+    box : (left, top, right, bottom), px
+    size : int, px
+    ink, fill : (r, g, b)
+        Of the text, and of the whole box below it (None: the canvas stays).
+    align : {"left", "centre", "right"}
+    margin : int, px
+        Kept free at the left and right of the box.
+    """
+    left, top, right, bottom = box
+    if fill is not None:
+        canvas[top:bottom, left:right] = fill
+    width, height = right - left, bottom - top
+    room, text = width - 2 * margin, clean(text)
+    smallest = math.ceil(0.8 * size) if align == "centre" else size
+    size = next((s for s in range(size, smallest, -1) if text_width(text, s) <= room), smallest)
+    text = fitted("{}", [text], room, size)
+    spare = room - text_width(text, size)
+    x = margin + {"left": 0, "centre": spare // 2, "right": spare}[align]
+    mask = Image.new("L", (width, height))
+    ImageDraw.Draw(mask).text(
+        (x, (height + 0.7 * size) / 2), text, fill=255, font=_font(text, size), anchor="ls"
+    )
+    canvas[top:bottom, left:right] = blend(
+        canvas[top:bottom, left:right], np.array(ink), np.asarray(mask) / 255
+    )
+
+
+def fitted(template, words, room, size):
+    """The template filled with the words, the longest cut with an ellipsis until it is `room` px wide.
+
+    Parameters
+    ----------
+    template : str
+        With a {} for each word; it is never cut itself.
+    words : sequence of str
+    size : int, px
+    """
+    words = [clean(word) for word in words]
+
+    def filled(most):
+        return template.format(
+            *(word if len(word) <= most else word[: most - 1].rstrip() + "…" for word in words)
+        )
+
+    low, high = 1, max(1, *(len(word) for word in words))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if text_width(filled(middle), size) <= room else (low, middle - 1)
+    return filled(low)
+
+
+def wrapped(text, room):
+    """The text as a list of one line, or of two where it has a space and one is wider than `room` px."""
+    words = clean(text).split(" ")
+    if len(words) == 1 or text_width(" ".join(words), TEXT) <= room - 8:
+        return [" ".join(words)]
+    ways = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
+    return list(min(ways, key=lambda way: max(text_width(line, TEXT) for line in way)))
+
+
+def clean(text):
+    """One line of at most 200 characters that the fonts have; others become their base letter or '?'."""
+    text = " ".join(str(text)[:1000].split())[:200]
+    # control, format (joiners, direction), lone surrogates, combining marks
+    unseen = {"Cc", "Cf", "Cs", "Mn"}
+    text = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in unseen)
+    if any(all(_has(family, c) for c in text) for family in _families()):
+        return text
+    family = _families()[-1]
+    plain = ((c, unicodedata.normalize("NFKD", c)[0], "?") for c in text)
+    return "".join(next(c for c in ways if c == "?" or _has(family, c)) for ways in plain)
+
+
+def text_width(text, size):
+    """Width in px of a text written in `size` px: int."""
+    return math.ceil(_font(text, size).getlength(text))
+
+
+def blend(below, above, opacity):
+    """Array `above`, (H, W, 3) or one colour (3,), over `below`, with opacity (H, W) in [0, 1]: uint8."""
+    return np.rint(below + opacity[..., None] * (above - below.astype(np.float64))).astype(np.uint8)
+
+
+def _font(text, size):
+    """The first font that has all characters of the text, else the last."""
+    return _loaded(next((f for f in _families() if all(_has(f, c) for c in text)), _families()[-1]), size)
+
+
+@functools.cache
+def _families():
+    """Pillow's own font, with little beyond English; then matplotlib's, for accents, Greek and Cyrillic."""
+    matplotlib = importlib.util.find_spec("matplotlib")
+    folders = matplotlib.submodule_search_locations if matplotlib else None
+    paths = [Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf") for folder in folders or ()]
+    return ("", *(str(path) for path in paths if path.exists()))
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(family, size):
+    if not family:
+        return ImageFont.load_default(size)
+    return ImageFont.truetype(family, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@functools.lru_cache(maxsize=4096)
+def _has(family, character):
+    """Whether the font draws the character otherwise than one that no font has."""
+    font = _loaded(family, TEXT)
+    return character == " " or bytes(font.getmask(character)) != bytes(font.getmask("\U0010fffe"))
