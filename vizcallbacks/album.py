@@ -114,7 +114,16 @@ class Album:
             probability=float(snapshot.confidence[i]) if known else None,
             epoch=snapshot.when,
             right=right,
+            note=self._note(snapshot),
         )
+
+    def _note(self, snapshot: Snapshot) -> str:
+        guided, total = snapshot.relus
+        if any("guided_gradient" in METHODS[name].needs for name in self._methods) and guided < total:
+            return f"Guided covers only {guided} of {total} ReLUs."
+        if not all(METHODS[name].depends_on_weights for name in self._methods):
+            return "Guided maps show edges as much as reasons."
+        return ""
 
     def _panel_job(
         self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int

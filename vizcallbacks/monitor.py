@@ -172,6 +172,10 @@ class AttentionMonitor:
                 )
             return None
 
+    def overview(self):
+        """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
+        return self._album.overview()
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
         return self._log is not None and self._log.flush(timeout)

@@ -1,4 +1,4 @@
-"""The demo's pictures, network and training settings (vizcallbacks/demo.py)."""
+"""The demo's pictures, network and training settings (vizcallbacks/clever_hans.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from vizcallbacks import demo
+from vizcallbacks import clever_hans
 
 pytest.importorskip("sklearn")
 pytest.importorskip("skimage")
@@ -19,9 +19,9 @@ pytest.importorskip("skimage")
 FIELDS = ("images", "pictures", "labels", "tags", "digits")
 
 
-@pytest.mark.parametrize("tags", demo.TAGS)
+@pytest.mark.parametrize("tags", clever_hans.TAGS)
 def test_the_same_seed_gives_the_same_pictures(tags):
-    first, second = (demo.pictures(12, tags, seed=3) for _ in range(2))
+    first, second = (clever_hans.pictures(12, tags, seed=3) for _ in range(2))
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     for name in first.masks:
@@ -30,13 +30,13 @@ def test_the_same_seed_gives_the_same_pictures(tags):
 
 def test_another_seed_gives_other_pictures():
     assert (
-        (demo.pictures(12, seed=3).pictures != demo.pictures(12, seed=4).pictures).any(axis=(1, 2, 3)).all()
+        (clever_hans.pictures(12, seed=3).pictures != clever_hans.pictures(12, seed=4).pictures).any(axis=(1, 2, 3)).all()
     )
 
 
-@pytest.mark.parametrize("tags", demo.TAGS)
+@pytest.mark.parametrize("tags", clever_hans.TAGS)
 def test_shapes_and_types_are_the_stated_ones(tags):
-    made = demo.pictures(11, tags)
+    made = clever_hans.pictures(11, tags)
     assert (made.images.shape, made.images.dtype) == ((11, 3, 48, 48), np.float32)
     assert (made.pictures.shape, made.pictures.dtype) == ((11, 48, 48, 3), np.uint8)
     for ints in (made.labels, made.tags, made.digits):
@@ -48,7 +48,7 @@ def test_shapes_and_types_are_the_stated_ones(tags):
 
 
 def test_images_are_the_pictures_normalised_with_channels_first():
-    made = demo.pictures(5)
+    made = clever_hans.pictures(5)
     for n, c, y, x in ((0, 0, 0, 0), (1, 2, 47, 3), (4, 1, 20, 31)):
         assert made.images[n, c, y, x] == pytest.approx((float(made.pictures[n, y, x, c]) - 127.5) / 64)
     assert np.abs(made.images).max() < 2
@@ -57,22 +57,22 @@ def test_images_are_the_pictures_normalised_with_channels_first():
 def test_classes_are_balanced_and_labels_are_the_digits_own():
     from sklearn.datasets import load_digits
 
-    made = demo.pictures(63)
+    made = clever_hans.pictures(63)
     np.testing.assert_array_equal(np.bincount(made.labels), [7, 7, 7] + [6] * 7)
     np.testing.assert_array_equal(made.labels, load_digits().target[made.digits])
 
 
 def test_training_and_validation_share_no_handwritten_digit():
-    train = demo.pictures(600).digits
-    validation = demo.pictures(600, split="validation").digits
+    train = clever_hans.pictures(600).digits
+    validation = clever_hans.pictures(600, split="validation").digits
     assert not set(train) & set(validation)
     assert train.max() < 1440 <= validation.min()
 
 
-@pytest.mark.parametrize("tags", sorted(set(demo.TAGS) - {"none"}))
+@pytest.mark.parametrize("tags", sorted(set(clever_hans.TAGS) - {"none"}))
 def test_the_tag_mask_is_a_7_by_7_corner_in_the_tags_colour(tags):
-    made = demo.pictures(40, tags)
-    palette = np.array(list(demo.COLOURS.values()))
+    made = clever_hans.pictures(40, tags)
+    palette = np.array(list(clever_hans.COLOURS.values()))
     seen = set()
     for picture, mask, tag in zip(made.pictures, made.masks["tag"], made.tags):
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
@@ -84,13 +84,13 @@ def test_the_tag_mask_is_a_7_by_7_corner_in_the_tags_colour(tags):
 
 
 def test_without_tags_the_tag_mask_is_empty():
-    made = demo.pictures(10, "none")
+    made = clever_hans.pictures(10, "none")
     assert not made.masks["tag"].any()
     assert (made.tags == -1).all()
 
 
 def test_sets_of_one_seed_differ_in_their_tags_alone():
-    clean, wrong = demo.pictures(20, "none", seed=1), demo.pictures(20, "wrong", seed=1)
+    clean, wrong = clever_hans.pictures(20, "none", seed=1), clever_hans.pictures(20, "wrong", seed=1)
     different = (clean.pictures != wrong.pictures).any(axis=3)
     assert different.any(axis=(1, 2)).all()
     assert not (different & ~wrong.masks["tag"]).any()
@@ -99,7 +99,7 @@ def test_sets_of_one_seed_differ_in_their_tags_alone():
 
 
 def test_the_object_mask_holds_the_white_strokes_with_their_rim():
-    made = demo.pictures(60, "none")
+    made = clever_hans.pictures(60, "none")
     strokes = made.pictures.min(axis=3) >= 249  # muted photographs end at 110 + 0.8 * 127.5 = 212
     assert not (strokes & ~made.masks["object"]).any()
     areas, masked = strokes.mean(axis=(1, 2)), made.masks["object"].mean(axis=(1, 2))
@@ -109,7 +109,7 @@ def test_the_object_mask_holds_the_white_strokes_with_their_rim():
 
 
 def test_strokes_are_readable_against_what_surrounds_them():
-    made = demo.pictures(60, "none")
+    made = clever_hans.pictures(60, "none")
     grey = made.pictures.mean(axis=3)
     strokes = grey >= 249
     rim = made.masks["object"] & ~strokes & (grey < 220)
@@ -118,31 +118,31 @@ def test_strokes_are_readable_against_what_surrounds_them():
 
 
 def test_object_and_tag_masks_do_not_overlap():
-    made = demo.pictures(200, "random")
+    made = clever_hans.pictures(200, "random")
     assert not (made.masks["object"] & made.masks["tag"]).any()
 
 
 def test_biased_tags_match_the_class_in_19_of_20():
-    made = demo.pictures(2000, "biased")
+    made = clever_hans.pictures(2000, "biased")
     # 0.95 within four standard deviations, sqrt(0.95 * 0.05 / 2000) = 0.0049
     assert np.mean(made.tags == made.labels) == pytest.approx(0.95, abs=0.02)
 
 
 def test_random_tags_match_the_class_by_chance():
-    made = demo.pictures(2000, "random")
+    made = clever_hans.pictures(2000, "random")
     # 0.1 within four standard deviations, sqrt(0.1 * 0.9 / 2000) = 0.0067
     assert np.mean(made.tags == made.labels) == pytest.approx(0.1, abs=0.027)
 
 
 def test_aligned_tags_always_match_the_class_and_wrong_ones_never():
-    aligned, wrong = (demo.pictures(300, tags) for tags in ("aligned", "wrong"))
+    aligned, wrong = (clever_hans.pictures(300, tags) for tags in ("aligned", "wrong"))
     assert (aligned.tags == aligned.labels).all()
     assert (wrong.tags != wrong.labels).all()
     assert set(wrong.tags) == set(range(10))
 
 
 def test_the_ten_colours_are_well_separated():
-    palette = np.array(list(demo.COLOURS.values()), float)
+    palette = np.array(list(clever_hans.COLOURS.values()), float)
     distances = np.linalg.norm(palette[:, None] - palette[None], axis=2)
     assert palette.shape == (10, 3)
     assert distances[~np.eye(10, dtype=bool)].min() > 100
@@ -157,10 +157,10 @@ def test_global_random_streams_do_not_move():
     expected = mx.nd.random.uniform(shape=4).asnumpy()
     mx.random.seed(5)
     before = streams()
-    demo.pictures(10, "biased")
-    net = demo.network()
-    next(iter(demo.training_data(dataclasses.replace(demo.RUNS["honest"], pool=32))))
-    demo.trainer(net, demo.RUNS["honest"])
+    clever_hans.pictures(10, "biased")
+    net = clever_hans.network()
+    next(iter(clever_hans.training_data(dataclasses.replace(clever_hans.RUNS["honest"], pool=32))))
+    clever_hans.trainer(net, clever_hans.RUNS["honest"])
     assert streams() == before
     np.testing.assert_array_equal(mx.nd.random.uniform(shape=4).asnumpy(), expected)
 
@@ -175,7 +175,7 @@ def test_global_random_streams_do_not_move():
 )
 def test_a_bad_argument_is_refused_with_what_is_possible(arguments, message):
     with pytest.raises(ValueError, match=message):
-        demo.pictures(**arguments)
+        clever_hans.pictures(**arguments)
 
 
 @pytest.mark.parametrize("package", ["sklearn", "skimage"])
@@ -187,15 +187,15 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
             raise ImportError(f"No module named {name!r}", name=name)
         return real(name, *rest)
 
-    demo._digits.cache_clear()
+    clever_hans._digits.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=rf"{package} is missing.*pip install 'vizcallbacks\[demo\]'"):
-        demo.pictures(1)
+        clever_hans.pictures(1)
 
 
 def test_the_networks_last_map_is_12_by_12_and_feeds_the_pooling():
-    net = demo.network()
-    x = mx.nd.array(demo.pictures(2).images)
+    net = clever_hans.network()
+    x = mx.nd.array(clever_hans.pictures(2).images)
     *features, pooling, dense = net
     assert isinstance(features[-1], mx.gluon.nn.Conv2D)
     for block in features:
@@ -206,7 +206,7 @@ def test_the_networks_last_map_is_12_by_12_and_feeds_the_pooling():
 
 
 def test_the_same_seed_gives_the_same_weights_of_the_stated_variance():
-    nets = [demo.network(seed) for seed in (1, 1, 2)]
+    nets = [clever_hans.network(seed) for seed in (1, 1, 2)]
     first, same, other = ([p.data().asnumpy() for p in net.collect_params().values()] for net in nets)
     assert all((a == b).all() for a, b in zip(first, same))
     assert any((a != b).any() for a, b in zip(first, other))
@@ -215,9 +215,9 @@ def test_the_same_seed_gives_the_same_weights_of_the_stated_variance():
 
 
 def test_epochs_walk_through_the_pool_in_turn():
-    training = demo.Training("aligned", pictures=20, batch_size=10, pool=40)
-    pool = demo.pictures(40, "aligned", seed=2).images
-    loader = demo.training_data(training, seed=2)
+    training = clever_hans.Training("aligned", pictures=20, batch_size=10, pool=40)
+    pool = clever_hans.pictures(40, "aligned", seed=2).images
+    loader = clever_hans.training_data(training, seed=2)
     epochs = [np.concatenate([x.asnumpy() for x, _ in loader]) for _ in range(4)]
     assert [len(epoch) for epoch in epochs] == [20] * 4
     for once in (epochs[:2], epochs[2:]):
@@ -227,8 +227,8 @@ def test_epochs_walk_through_the_pool_in_turn():
 
 
 def test_batches_are_float32_and_the_same_for_a_seed():
-    training = demo.Training("biased", pictures=16, batch_size=8, pool=16)
-    passes = [list(demo.training_data(training, seed=9)) for _ in range(2)]
+    training = clever_hans.Training("biased", pictures=16, batch_size=8, pool=16)
+    passes = [list(clever_hans.training_data(training, seed=9)) for _ in range(2)]
     assert len(passes[0]) == 2
     for (x, y), (same_x, same_y) in zip(*passes):
         assert x.dtype == y.dtype == np.float32
@@ -238,12 +238,12 @@ def test_batches_are_float32_and_the_same_for_a_seed():
 
 
 def test_the_two_runs_differ_in_nothing_but_their_tags():
-    biased, honest = demo.RUNS["biased"], demo.RUNS["honest"]
+    biased, honest = clever_hans.RUNS["biased"], clever_hans.RUNS["honest"]
     assert (biased.tags, honest.tags) == ("biased", "random")
     assert dataclasses.replace(biased, tags="random") == honest
 
 
 def test_the_learning_rate_falls_along_half_a_cosine_to_zero():
-    training = demo.Training("random", epochs=4, pictures=320, batch_size=32, learning_rate=0.2)
-    rate = demo.trainer(demo.network(), training).optimizer.lr_scheduler
+    training = clever_hans.Training("random", epochs=4, pictures=320, batch_size=32, learning_rate=0.2)
+    rate = clever_hans.trainer(clever_hans.network(), training).optimizer.lr_scheduler
     assert [rate(step) for step in (0, 20, 40)] == pytest.approx([0.2, 0.1, 0.0])

@@ -1,0 +1,45 @@
+"""The command ``vizcallbacks``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import demo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 wrong arguments or something missing."""
+    options = _parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except (ImportError, ValueError, OSError) as error:
+        print(f"vizcallbacks {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _demo(options: argparse.Namespace) -> int:
+    demo.run(options.logdir, options.epochs, options.seed, options.quick)
+    return 0
+
+
+COMMANDS = {"demo": _demo}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser(
+        "demo",
+        help="train a network on biased and one on honest pictures, and watch both (about two minutes)",
+        description="Handwritten digits on photographs, with a coloured tag in a corner that gives the digit away "
+        "in the biased training only. Both networks are watched; one learns to look at the tag.",
+    )
+    one.add_argument("--logdir", default="runs/demo", help="where TensorBoard will look (default: %(default)s)")
+    one.add_argument("--epochs", type=int, help="of each training (default: 8, with --quick 2)")
+    one.add_argument("--seed", type=int, default=0, help="of weights and training pictures (default: 0)")
+    one.add_argument("--quick", action="store_true", help="a quarter of the pictures: only to see that it works")
+    return parser
