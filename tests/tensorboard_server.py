@@ -31,7 +31,8 @@ class Client:
         """[(step, bytes of the picture)] of a tag."""
         found = json.loads(self.get("data/plugin/images/images", run=run, tag=tag, sample=0))
         return [
-            (entry["step"], self.get("data/plugin/images/individualImage?" + entry["query"])) for entry in found
+            (entry["step"], self.get("data/plugin/images/individualImage?" + entry["query"]))
+            for entry in found
         ]
 
     def scalars(self, run, tag):

@@ -30,7 +30,9 @@ def test_the_same_seed_gives_the_same_pictures(tags):
 
 def test_another_seed_gives_other_pictures():
     assert (
-        (clever_hans.pictures(12, seed=3).pictures != clever_hans.pictures(12, seed=4).pictures).any(axis=(1, 2, 3)).all()
+        (clever_hans.pictures(12, seed=3).pictures != clever_hans.pictures(12, seed=4).pictures)
+        .any(axis=(1, 2, 3))
+        .all()
     )
 
 

@@ -201,6 +201,6 @@ def _peaks(maps: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _short(when: str) -> str:
-    """ "epoch 12" -> "12", "before training" -> "start": what fits above a column."""
-    number = re.fullmatch(r"epoch (\d+)", when)
+    """ "epoch 12" or "batch 12" -> "12", "before training" -> "start": what fits above a column."""
+    number = re.fullmatch(r"(?:epoch|batch) (\d+)", when)
     return number[1] if number else {"before training": "start"}.get(when, when)

@@ -137,7 +137,7 @@ def explain(
             )
             chunks.append(chunk)
         relus, unguided = instruments.relus, tuple(instruments.unguided)
-    common = {
+    common: dict[str, Any] = {
         key: None if chunks[0][key] is None else np.concatenate([chunk[key] for chunk in chunks])
         for key in ("outputs", "targets", "scores", "input_gradient", "guided_gradient")
     }
@@ -160,7 +160,7 @@ def explain(
             Attributions(
                 maps=MappingProxyType(maps),
                 layer=None if one is None else paths[id(one)],
-                image_size=probe.images.shape[2:],
+                image_size=(probe.images.shape[2], probe.images.shape[3]),
                 outputs=outputs,
                 probabilities=None if outputs is None else _softmax(outputs),
                 predictions=None if outputs is None else _predictions(outputs),

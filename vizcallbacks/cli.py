@@ -38,8 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Handwritten digits on photographs, with a coloured tag in a corner that gives the digit away "
         "in the biased training only. Both networks are watched; one learns to look at the tag.",
     )
-    one.add_argument("--logdir", default="runs/demo", help="where TensorBoard will look (default: %(default)s)")
+    one.add_argument(
+        "--logdir", default="runs/demo", help="where TensorBoard will look (default: %(default)s)"
+    )
     one.add_argument("--epochs", type=int, help="of each training (default: 8, with --quick 2)")
     one.add_argument("--seed", type=int, default=0, help="of weights and training pictures (default: 0)")
-    one.add_argument("--quick", action="store_true", help="a quarter of the pictures: only to see that it works")
+    one.add_argument(
+        "--quick", action="store_true", help="a quarter of the pictures: only to see that it works"
+    )
     return parser

@@ -43,7 +43,9 @@ class Outcome:
     overview: Path
 
 
-def run(logdir="runs/demo", epochs: int | None = None, seed: int = 0, quick: bool = False) -> dict[str, Outcome]:
+def run(
+    logdir="runs/demo", epochs: int | None = None, seed: int = 0, quick: bool = False
+) -> dict[str, Outcome]:
     """Train a network on biased and one on honest data, and watch both; print what came of it.
 
     Parameters
@@ -132,7 +134,9 @@ class Progress(TrainBegin, BatchEnd, TrainEnd):
         self._bar.close()
 
 
-def _train(name: str, training: clever_hans.Training, probe: ProbeSet, run_folder: Path, seed: int) -> Outcome:
+def _train(
+    name: str, training: clever_hans.Training, probe: ProbeSet, run_folder: Path, seed: int
+) -> Outcome:
     net = clever_hans.network(seed)
     net.hybridize(static_alloc=True, static_shape=True)
     estimator = Estimator(
@@ -155,7 +159,8 @@ def _train(name: str, training: clever_hans.Training, probe: ProbeSet, run_folde
     return Outcome(
         accuracy={tags: accuracy(net, tags) for tags in JUDGED},
         energy={
-            key: (mean_defined(first.measures[key])[0], mean_defined(last.measures[key])[0]) for key in ENERGIES
+            key: (mean_defined(first.measures[key])[0], mean_defined(last.measures[key])[0])
+            for key in ENERGIES
         },
         overview=overview,
     )

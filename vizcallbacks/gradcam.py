@@ -5,10 +5,11 @@
     from vizcallbacks import gradcam
     from vizcallbacks.gradcam import Activation, Conv2D
 
-Same names, arguments, shapes and ranges, with right numbers: gradients are those of the net (the tutorial's own
-are random, or crash, on MXNet 1.9.1), the class activation map starts from zero instead of one, and nothing is
-quantised before the last step. The functions take one image and return pictures; for many images, raw maps or
-other methods use `vizcallbacks.explain`.
+Same names, arguments and shapes, with right numbers: gradients are those of the net (the tutorial's own
+are random, or crash, on MXNet 1.9.1); the class activation map starts from zero instead of one and is float in
+[0, 1], so that nothing is quantised before the pictures, which are uint8; colours keep the order of the image's
+channels, which the tutorial reverses. The functions take one image; for many images, raw maps or other methods
+use `vizcallbacks.explain`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .instrument import find_layers, instrumented
 from .methods import grad_cam, upsample
 from .nn import Activation, Conv2D
 from .render import colour
+from .targets import score_of
 
 __all__ = [
     "Activation",
@@ -54,8 +56,8 @@ def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
     Returns
     -------
     tuple of ndarray
-        Grad-CAM over the image, (H, W, 3) float32 in [0, 1]; Guided Grad-CAM, (H, W, C) uint8; its absolute
-        sum over channels ("saliency map"), (H, W) uint8.
+        uint8: Grad-CAM over the image, (H, W, 3); Guided Grad-CAM, (H, W, C); its absolute sum over channels
+        ("saliency map"), (H, W).
     """
     result = explain(
         net, preprocessed_img, ("grad_cam", "guided_grad_cam"), layer=conv_layer_name, targets=class_id
@@ -71,12 +73,13 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     `conv_layer_name` None: the last Conv2D to run.
     """
     layers = find_layers(net, conv_layer_name)
+    choose = score_of(class_id, None, 1)
     with instrumented(net) as instruments:
         run = instruments.forward(image, layers)
+        if not run.ran:
+            raise ValueError(f"layer {conv_layer_name!r} did not run on this image; name another Conv2D")
         with autograd.record(train_mode=False):
-            score = run.outputs[
-                :, int(run.outputs[0].argmax(axis=0).asscalar()) if class_id is None else class_id
-            ]
+            score, _ = choose(run.outputs, run.outputs.asnumpy(), slice(0, 1))
         run.tape.close(score)
         output = run.ran[-1][1]
         (gradient,) = run.tape.walk([output], last=True)
@@ -113,21 +116,25 @@ def get_guided_grad_cam(cam, imggrad):
 
 
 def get_img_heatmap(orig_img, activation_map):
-    """The map, (H, W) in [0, 1], in colours added to the image, (H, W, 3); float32 in [0, 1]."""
+    """The map, (H, W) in [0, 1], in colours added to the image, (H, W, 3); uint8, its maximum 255."""
     heat = np.float32(colour(activation_map)) + np.float32(orig_img)
-    return heat / heat.max()
+    return np.uint8(heat / heat.max() * 255)
 
 
 def grad_to_image(gradient):
     """A gradient (C, H, W) as a picture, (H, W, C) uint8, from its minimum to its maximum."""
     shifted = gradient - gradient.min()
-    return np.uint8(_unit(shifted) * 255).transpose(1, 2, 0)
+    return (_unit(shifted) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def to_grayscale(gradient):
-    """Absolute sum over channels, (1, H, W) float32, 0 at its minimum and 1 from its 99th percentile on."""
+    """Absolute sum over channels, (1, H, W) float32, 0 at its minimum and 1 from its 99th percentile on.
+
+    From its maximum on where that percentile is the minimum; all zero where the sum is flat.
+    """
     total = np.abs(gradient).sum(axis=0, keepdims=True)
     low, high = total.min(), np.percentile(total, 99)
+    high = high if high > low else total.max()
     return np.clip((total - low) / (high - low), 0, 1) if high > low else np.zeros_like(total)
 
 

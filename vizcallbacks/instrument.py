@@ -49,7 +49,7 @@ def instrumented(net: gluon.Block) -> Iterator[Instruments]:
         for block, path in blocks:
             undo.callback(_restore, block, type(block))
             block.__dict__[ATTACHED] = Attachment(session, path)
-            object.__setattr__(block, "__class__", instrumented_class(type(block)))
+            object.__setattr__(block, "__class__", instrumented_class(type(block)))  # type: ignore[arg-type]
         for parameter in parameters:
             # the pass is to write no parameter's .grad, wherever the net fetches the parameter from
             if parameter._stype == "default":
@@ -81,7 +81,7 @@ class Instruments:
 
     net: gluon.Block
     blocks: list[tuple[gluon.Block, str]]
-    tape: Tape | None = None
+    tape: Any = None
     _ran: dict[int, tuple[gluon.Block, Any]] = field(default_factory=dict)
     _tapped: set[int] | None = None
     _last: Tape | None = None

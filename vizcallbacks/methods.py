@@ -7,7 +7,7 @@ between epochs. `METHODS` is the table that everything else reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -167,15 +167,15 @@ METHODS: dict[str, Method] = {
 
 
 def check_methods(names) -> tuple[str, ...]:
-    """Return `names` as a tuple.
+    """Return `names`, one or a sequence, as a tuple.
 
     Raises
     ------
     ValueError
         If a name is not in `METHODS`, or there is none.
     """
-    names = (names,) if isinstance(names, str) else tuple(names)
-    unknown = [name for name in names if name not in METHODS]
+    names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
+    unknown = [name for name in names if not isinstance(name, str) or name not in METHODS]
     if unknown or not names:
         raise ValueError(
             f"methods must be names from: {', '.join(METHODS)}; got {', '.join(map(repr, unknown)) or 'none'}"

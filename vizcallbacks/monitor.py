@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mxnet import gluon
 
 from . import snapshot as snapshots
@@ -203,11 +204,13 @@ class AttentionMonitor:
         first = explain(
             net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
         )
-        labels = self._probe.labels
-        if self._targets == "label" and first.outputs is not None and labels.max() >= first.outputs.shape[1]:
-            raise ValueError(
-                f"labels must be below the net's number of classes, {first.outputs.shape[1]}, got {labels.max()}"
-            )
+        given = self._probe.labels if isinstance(self._targets, str) else self._targets
+        if given is not None and not callable(given) and first.outputs is not None:
+            highest, classes = np.max(given), first.outputs.shape[1]
+            if highest >= classes:
+                raise ValueError(
+                    f"targets must be below the net's number of classes, {classes}, got {highest}"
+                )
         self._layer = first.layer
         log = EventLog(self._target, encode=self._encode, logger=self._logger).open()
         try:

@@ -8,7 +8,9 @@ imperative operators with the few replacements in `REPLACED` and hand their resu
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -19,9 +21,13 @@ ATTACHED = "_vizcallbacks_attached"
 class Instrumented:
     """Mix-in for a Gluon block: with an attachment, it runs operator by operator and tells the tape.
 
-    An attachment (set in the block's ``__dict__`` under `ATTACHED`, so that Gluon's ``__setattr__`` drops no
-    compiled graph) has ``path``, the block's place in the net, and ``session.tape``, the tape or None.
+    It comes before a Gluon block among the bases. An attachment (set in the block's ``__dict__`` under
+    `ATTACHED`, so that Gluon's ``__setattr__`` drops no compiled graph) has ``path``, the block's place in the
+    net, and ``session.tape``, the tape or None.
     """
+
+    forward: Any
+    _reg_params: Any
 
     @property
     def _tape(self):
@@ -31,13 +37,13 @@ class Instrumented:
     def __call__(self, *args):
         tape = self._tape
         if tape is None:
-            return super().__call__(*args)
+            return super().__call__(*args)  # type: ignore[misc]
         # forward hooks are the user's and may count or collect: they must not see this pass
         return self.__dict__[ATTACHED].session.finish(self, self.forward(*args))
 
     def _call_cached_op(self, *args):
         if self._tape is None:
-            return super()._call_cached_op(*args)
+            return super()._call_cached_op(*args)  # type: ignore[misc]
         params = {name: param.data(args[0].ctx) for name, param in self._reg_params.items()}
         return self.hybrid_forward(mx.nd, *args, **params)
 
@@ -45,7 +51,7 @@ class Instrumented:
         tape = self._tape
         if tape is not None and F is mx.nd:
             F = Operators(tape, self.__dict__[ATTACHED].path)
-        return super().hybrid_forward(F, x, *args, **params)
+        return super().hybrid_forward(F, x, *args, **params)  # type: ignore[misc]
 
 
 class Conv2D(Instrumented, gluon.nn.Conv2D):
@@ -142,7 +148,7 @@ def _dropout(native, tape, block, data, *args, **kwargs):
     return data
 
 
-REPLACED = {
+REPLACED: dict[str, Callable[..., Any]] = {
     "relu": _relu,
     "Activation": _activation,
     "LeakyReLU": _leaky_relu,

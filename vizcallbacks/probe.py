@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +13,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from . import archive
 from .probe_sources import (
     as_pictures,
     check_images,
@@ -27,8 +26,7 @@ from .probe_sources import (
     read_folder,
 )
 
-SCHEMA = "vizcallbacks.ProbeSet"
-VERSION = 1
+SCHEMA = 1
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -184,55 +182,36 @@ class ProbeSet:
     @classmethod
     def load(cls, path: Any) -> ProbeSet:
         """The probe set that `save` wrote; ValueError if the file is foreign, damaged, of another version."""
-        with open(path, "rb") as file:
-            try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    header = json.loads(arrays["header"].tobytes())
-                    schema, version = header["schema"], header["version"]
-                    if (schema, version) == (SCHEMA, VERSION):
-                        masks = {name: arrays[f"mask_{i}"] for i, name in enumerate(header["masks"])}
-                        labels = arrays["labels"] if header["labelled"] else None
-                        names = {"names": header["names"], "class_names": header["class_names"]}
-                        pictures = arrays["pictures"]
-                        probe = cls(arrays["images"], labels, pictures=pictures, masks=masks, **names)
-            except Exception as error:  # zipfile, zlib, json and NumPy raise all kinds on a damaged file
-                message = f"a probe set must be a file written by ProbeSet.save, got {os.fspath(path)!r}"
-                raise ValueError(f"{message} ({type(error).__name__}: {error}); save it again") from error
-        if (schema, version) != (SCHEMA, VERSION):
-            wanted = f"{SCHEMA} version {VERSION}"
-            got = f"{schema} version {version} in {os.fspath(path)!r}"
-            raise ValueError(f"the file must hold {wanted}, got {got}; save it again with this version")
-        if probe.digest != header["digest"]:
+        arrays, facts = archive.read(path, "probe set", SCHEMA)
+        try:
+            probe = cls(
+                arrays["images"],
+                arrays.get("labels"),
+                pictures=arrays["pictures"],
+                names=facts["names"],
+                class_names=facts["class_names"],
+                masks={name: arrays[f"mask_{i}"] for i, name in enumerate(facts["masks"])},
+            )
+            digest = facts["digest"]
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{os.fspath(path)!r} holds no probe set ({type(error).__name__}: {error})"
+            raise ValueError(f"{message}; save it again") from error
+        if probe.digest != digest:
             raise ValueError(f"the probe set in {os.fspath(path)!r} has not its digest; save it again")
         return probe
 
     def save(self, path: Any) -> None:
-        """Write the probe set to a .npz file, whole or not at all: a temporary name, then a rename."""
-        path = os.fspath(path)
-        header = {
-            "schema": SCHEMA,
-            "version": VERSION,
-            "digest": self.digest,
-            "labelled": self.labels is not None,
+        """Write the probe set to a .npz file, whole or not at all (OSError)."""
+        arrays = {"images": self.images, "pictures": self.pictures}
+        arrays.update({} if self.labels is None else {"labels": self.labels})
+        arrays.update({f"mask_{i}": mask for i, mask in enumerate(self.masks.values())})
+        facts = {
             "names": self.names,
             "class_names": self.class_names,
             "masks": list(self.masks),
+            "digest": self.digest,
         }
-        arrays = {f"mask_{i}": mask for i, mask in enumerate(self.masks.values())}
-        arrays.update(images=self.images, pictures=self.pictures)
-        arrays.update({} if self.labels is None else {"labels": self.labels})
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        temporary = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-        try:
-            with open(temporary, "xb") as file:
-                np.savez_compressed(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        archive.write(path, "probe set", SCHEMA, arrays, facts)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -65,8 +65,8 @@ class Snapshot:
             "targets": self.targets,
             "predictions": self.predictions,
             "confidence": self.confidence,
+            "measures": np.array(list(self.measures.values())),  # one array: masks may have any names
             **{f"maps/{name}": maps for name, maps in self.maps.items()},
-            **{f"measures/{name}": values for name, values in self.measures.items()},
         }
         facts = {
             "step": self.step,
@@ -92,7 +92,7 @@ class Snapshot:
                 targets=arrays["targets"],
                 predictions=arrays["predictions"],
                 confidence=arrays["confidence"],
-                measures=MappingProxyType({name: arrays[f"measures/{name}"] for name in facts["measures"]}),
+                measures=MappingProxyType(dict(zip(facts["measures"], arrays["measures"]))),
                 relus=(facts["relus"][0], facts["relus"][1]),
                 digest=facts["digest"],
             )
@@ -109,7 +109,8 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         Of `probe`.
     previous : Snapshot, optional
         That drift, Spearman's rank correlation of the maps, is measured against. It is undefined for images
-        whose target class changed, and where either map is constant.
+        whose target class changed, and where either map is constant; there is none if the snapshots are of
+        different probe sets, layers, methods or sizes of map.
     """
     nothing = np.full(len(probe), np.nan)
     unknown = np.full(len(probe), -1)
@@ -122,7 +123,7 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
     if maps:
         first, values = next(iter(maps.items()))
         measures.update(measure_maps(values, probe.masks))
-        if previous is not None and previous.layer == result.layer and first in previous.maps:
+        if previous is not None and _comparable(previous, result.layer, first, values, probe):
             drift = SIMILARITY["spearman"].function(values, previous.maps[first])
             measures["drift"] = np.where(targets == previous.targets, drift, np.nan)
     return Snapshot(
@@ -137,6 +138,11 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         relus=result.relus,
         digest=probe.digest,
     )
+
+
+def _comparable(previous: Snapshot, layer, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
+    same_layer = previous.layer == layer and previous.digest == probe.digest
+    return same_layer and method in previous.maps and previous.maps[method].shape == maps.shape
 
 
 def measure_maps(maps: np.ndarray, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -158,7 +164,9 @@ def snapshot_path(run, step: int) -> Path:
 def list_snapshots(run) -> list[Path]:
     """Files of a run's snapshots, in the order of their steps; empty if there are none."""
     found = Path(run, FOLDER).glob("snapshot-*.npz")
-    return sorted(path for path in found if re.fullmatch(r"snapshot-\d{8,}\.npz", path.name))
+    return sorted(
+        (path for path in found if re.fullmatch(r"snapshot-[0-9]{8,}\.npz", path.name)), key=step_of
+    )
 
 
 def step_of(path: Path) -> int:

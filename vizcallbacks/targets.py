@@ -41,7 +41,8 @@ def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:
             raise ValueError(f"targets must be None, 'label', ints or a callable, got {targets!r}")
         if labels is None:
             raise ValueError(
-                "targets='label' needs labels, and the probe has none; give ProbeSet(..., labels=...), or targets=None for the predicted class"
+                "targets='label' needs labels, and the probe has none; "
+                "give ProbeSet(..., labels=...), or targets=None for the predicted class"
             )
         targets = labels
     if targets is not None:

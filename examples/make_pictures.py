@@ -1,0 +1,55 @@
+"""The README's pictures, from a demo's runs: ``python examples/make_pictures.py runs/demo``.
+
+Overviews are drawn from the probe set and snapshots that the handler wrote, for some of the digits; a panel and
+a history sheet are taken from the event file as they are. Small PNG files go to examples/pictures/.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import vizcallbacks as vc
+from vizcallbacks.render import pick_evenly
+from vizcallbacks.sheets import Row, overview
+from vizcallbacks.snapshot import list_snapshots
+
+DIGITS = [0, 1, 2, 5, 7, 9]
+FOLDER = Path(__file__).parent / "pictures"
+
+
+def overview_of(run):
+    """Probe images x epochs of a run, (H, W, 3) uint8."""
+    probe = vc.ProbeSet.load(run / "attention" / "probe.npz")
+    snapshots = [vc.Snapshot.load(path) for path in list_snapshots(run)]
+    rows = []
+    for i in [pick_evenly(len(probe), 10)[digit] for digit in DIGITS]:
+        cams = [snapshot.maps["grad_cam"][i] for snapshot in snapshots]
+        right = [bool(snapshot.predictions[i] == probe.labels[i]) for snapshot in snapshots]
+        rows.append(Row(probe.label_name(i), probe.pictures[i], cams, right))
+    return overview(rows, [snapshot.step or "start" for snapshot in snapshots], corner="Grad-CAM")
+
+
+def logged(run, tag):
+    """The newest picture of a tag, (H, W, 3) uint8."""
+    events = EventAccumulator(str(run), size_guidance={"images": 0})
+    events.Reload()
+    return np.asarray(Image.open(io.BytesIO(events.Images(tag)[-1].encoded_image_string)))
+
+
+def save(picture, name, width):
+    """As a PNG of this width."""
+    image = Image.fromarray(picture)
+    image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    image.save(FOLDER / name, optimize=True)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    demo = Path(sys.argv[1])
+    for name in ("biased", "honest"):
+        save(overview_of(demo / name), f"{name}.png", 640)
+        save(logged(demo / name, "attention/22_digit_1"), f"panel_{name}.png", 560)
