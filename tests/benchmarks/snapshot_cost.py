@@ -1,12 +1,14 @@
-"""What a snapshot costs, in training steps: ``python tests/benchmarks/snapshot_cost.py [--nets ...] [--rounds N]``.
+"""What a snapshot costs, in training steps.
 
-Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum), *floor* the
-least that a gradient at the image can cost: one forward and one plain backward pass of the compiled graph. Each
-snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
+    python tests/benchmarks/snapshot_cost.py [--nets ...] [--rounds N]
+
+Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum),
+*floor* the least that a gradient at the image can cost: one forward and one plain backward pass of the compiled
+graph. Each snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
 
 Measured cold: before each measurement run training steps, as in real use. Warm repetitions would flatter
-whatever keeps memory or compiled graphs from one snapshot to the next. Medians over the rounds; only ratios mean something on another
-machine.
+whatever keeps memory or compiled graphs from one snapshot to the next. Medians over the rounds; only ratios
+mean something on another machine.
 """
 
 from __future__ import annotations

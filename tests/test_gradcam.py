@@ -1,0 +1,295 @@
+"""MXNet's tutorial runs with only its import changed, and its numbers are right."""
+
+import cv2
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd, gluon
+from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
+
+import vizcallbacks as vc
+from vizcallbacks import gradcam
+from vizcallbacks.gradcam import Activation, Conv2D
+
+from .conftest import images, small_net, state_of
+
+
+class VGG(gluon.HybridBlock):
+    """The tutorial's network, in its structure and its names, with few filters."""
+
+    def __init__(self, layers, filters, classes=10, batch_norm=False, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.features = self._make_features(layers, filters, batch_norm)
+            for _ in range(2):
+                self.features.add(Dense(32, activation="relu"))
+                self.features.add(Dropout(rate=0.5))
+            self.output = Dense(classes)
+
+    def _make_features(self, layers, filters, batch_norm):
+        featurizer = gluon.nn.HybridSequential(prefix="")
+        for number, channels in zip(layers, filters):
+            for _ in range(number):
+                featurizer.add(Conv2D(channels, kernel_size=3, padding=1, bias_initializer="zeros"))
+                if batch_norm:
+                    featurizer.add(BatchNorm())
+                featurizer.add(Activation("relu"))
+            featurizer.add(MaxPool2D(strides=2))
+        return featurizer
+
+    def hybrid_forward(self, F, x):
+        return self.output(self.features(x))
+
+
+LAST = 3
+"""The last convolution's place in `features`, 28 in the tutorial's VGG-16."""
+
+ORIGINAL = np.random.default_rng(5).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+"""An image that is not square, so that no height is taken for a width."""
+
+
+@pytest.fixture
+def image():
+    pixels = ORIGINAL.astype(np.float32).transpose(2, 0, 1) / 255
+    return mx.nd.array((pixels - 0.45) / 0.22).expand_dims(axis=0)
+
+
+@pytest.fixture(params=[False, True], ids=["vgg", "vgg_bn"])
+def network(request, image):
+    net = VGG([1, 1], [6, 8], batch_norm=request.param)
+    net.initialize(mx.init.Xavier(magnitude=3))
+    net(image)
+    return net
+
+
+def last_conv(network):
+    return [layer for layer in network.features if isinstance(layer, Conv2D)][-1]
+
+
+# The tutorial
+
+
+def test_the_tutorials_visualize_gives_its_three_pictures(network, image):
+    name = last_conv(network)._name
+    heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, name)
+    assert (heat.shape, guided.shape, gray.shape) == ((32, 48, 3), (32, 48, 3), (32, 48))
+    for picture in (heat, guided, gray):
+        assert picture.dtype == np.uint8
+        assert picture.max() == 255
+    assert guided.min() == gray.min() == 0
+
+
+def test_the_layer_is_found_at_its_place_in_features(image):
+    net = VGG([1, 1], [6, 8])
+    net.initialize(mx.init.Xavier(magnitude=3))  # and deferred initialisation is resolved
+    by_name = gradcam.visualize(net, image, ORIGINAL, net.features[LAST]._name)
+    by_path = gradcam.visualize(net, image, ORIGINAL, f"features.{LAST}")
+    for one, other in zip(by_name, by_path):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_pictures_are_those_of_the_formulas(network, image):
+    """From the raw maps of `explain`, by the tutorial's formulas without its quantising."""
+    layer = last_conv(network)
+    result = vc.explain(network, image, ("grad_cam", "guided_backprop"), layer=layer)
+    cam = cv2.resize(result["grad_cam"][0], (48, 32)).astype(np.float64)
+    product = result["guided_backprop"][0].astype(np.float64) * cam
+    heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, layer.name)
+
+    colours = cv2.applyColorMap(np.rint(255 * cam / cam.max()).astype(np.uint8), cv2.COLORMAP_TURBO)
+    mixed = colours[..., ::-1].astype(float) + ORIGINAL
+    np.testing.assert_allclose(heat, 255 * mixed / mixed.max(), atol=2)
+
+    stretched = (product - product.min()) / (product.max() - product.min())
+    np.testing.assert_allclose(guided, 255 * stretched.transpose(1, 2, 0), atol=1.01)
+
+    total = np.abs(product).sum(axis=0)
+    shown = np.clip((total - total.min()) / (np.percentile(total, 99) - total.min()), 0, 1)
+    np.testing.assert_allclose(gray, 255 * shown, atol=1.01)
+
+
+def test_the_class_may_be_given(network, image):
+    name = last_conv(network).name
+    scores = network(image).asnumpy()[0]
+    by_default = gradcam.visualize(network, image, ORIGINAL, name)
+    predicted = gradcam.visualize(network, image, ORIGINAL, name, class_id=int(scores.argmax()))
+    other = gradcam.visualize(network, image, ORIGINAL, name, class_id=int(scores.argmin()))
+    for i in range(3):
+        np.testing.assert_array_equal(by_default[i], predicted[i])
+    assert any((by_default[i] != other[i]).any() for i in range(3))
+
+
+def test_the_network_is_left_as_it_was(network, image):
+    before = state_of(network)
+    gradcam.visualize(network, image, ORIGINAL, last_conv(network).name)
+    gradcam.get_conv_out_grad(network, image)
+    gradcam.get_image_grad(network, image)
+    assert state_of(network) == before
+
+
+def test_the_network_trains_as_one_of_gluons_layers(image):
+    """The tutorial: the same code can be used for training and for visualisation."""
+
+    def trained(conv, activation):
+        mx.random.seed(3)
+        net = gluon.nn.HybridSequential(prefix="net_")
+        with net.name_scope():
+            net.add(conv(4, 3), activation("relu"), gluon.nn.GlobalAvgPool2D(), Dense(3))
+        net.initialize(mx.init.Xavier())
+        net.hybridize()
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+        for _ in range(2):
+            with autograd.record():
+                loss = net(image).sum()
+            loss.backward()
+            trainer.step(1)
+        return [parameter.data().asnumpy().tobytes() for parameter in net.collect_params().values()]
+
+    assert trained(Conv2D, Activation) == trained(gluon.nn.Conv2D, gluon.nn.Activation)
+
+
+# Function for function
+
+
+def test_the_layers_output_and_gradient_are_those_of_the_net(image):
+    """Behind a global average pool and a dense layer, the gradient is the class's weight / (h w)."""
+    net = gluon.nn.HybridSequential()
+    net.add(Conv2D(5, 3, padding=1), gluon.nn.GlobalAvgPool2D(), Dense(4, use_bias=False))
+    net.initialize(mx.init.Xavier(magnitude=3))
+    scores = net(image).asnumpy()[0]
+    weight = net[2].weight.data().asnumpy()
+    for class_id, row in ((None, weight[scores.argmax()]), (2, weight[2])):
+        output, gradient = gradcam.get_conv_out_grad(net, image, class_id, net[0].name)
+        np.testing.assert_allclose(output, net[0](image).asnumpy()[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            gradient, np.broadcast_to(row[:, None, None] / (32 * 48), (5, 32, 48)), rtol=1e-5
+        )
+
+
+def test_without_a_name_it_is_the_last_layer_to_run(network, image):
+    for by_default, named in zip(
+        gradcam.get_conv_out_grad(network, image),
+        gradcam.get_conv_out_grad(network, image, conv_layer_name=last_conv(network).name),
+    ):
+        np.testing.assert_array_equal(by_default, named)
+        assert by_default.shape == (8, 16, 24)
+
+
+def test_the_image_gradient_is_by_guided_backpropagation(image):
+    """conv 1 x 1 - ReLU - sum, by hand: where the ReLU is active, the positive part of what arrives."""
+    net = gluon.nn.HybridSequential()
+    net.add(
+        Conv2D(2, 1, use_bias=False), Activation("relu"), gluon.nn.GlobalAvgPool2D(), Dense(1, use_bias=False)
+    )
+    net.initialize()
+    net(image)
+    first = np.array([[1, -1, 2], [3, 1, 1]], np.float32)
+    net[0].weight.set_data(mx.nd.array(first.reshape(2, 3, 1, 1)))
+    net[3].weight.set_data(mx.nd.array([[7.0, -5.0]]))  # the second channel's gradient is negative
+    active = np.tensordot(first[0], image.asnumpy()[0], axes=1) > 0
+    expected = first[0][:, None, None] * (active * 7 / (32 * 48))
+    np.testing.assert_allclose(gradcam.get_image_grad(net, image, class_id=0), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_the_functions_together_are_visualize(network, image):
+    layer = last_conv(network)
+    output, gradient = gradcam.get_conv_out_grad(network, image, conv_layer_name=layer.name)
+    cam = gradcam.get_cam(gradient, output, size=(32, 48))
+    guided = gradcam.get_guided_grad_cam(cam, gradcam.get_image_grad(network, image))
+    pictures = (
+        gradcam.get_img_heatmap(ORIGINAL, cam),
+        gradcam.grad_to_image(guided),
+        gradcam.grad_to_image(gradcam.to_grayscale(guided))[..., 0],
+    )
+    for step_by_step, at_once in zip(pictures, gradcam.visualize(network, image, ORIGINAL, layer.name)):
+        np.testing.assert_allclose(step_by_step, at_once.astype(float), atol=1.01)  # 255ths, cut off
+
+
+def test_the_class_activation_map_of_a_layer_of_two_channels():
+    output = np.array([[[1, 2], [3, 4]], [[1, 1], [1, 0]]], np.float32)
+    gradient = np.array([[[2, 0], [0, 2]], [[-1, -3], [-2, -2]]], np.float32)  # means 1 and -2
+    # 1 A_0 - 2 A_1: -1, 0, 1, 4
+    np.testing.assert_array_equal(gradcam.get_cam(gradient, output), np.array([[0, 0], [0.25, 1]]))
+    upsampled = gradcam.get_cam(gradient, output, size=(4, 6))
+    assert upsampled.shape == (4, 6)
+    assert upsampled.dtype == np.float32
+    np.testing.assert_allclose(upsampled[0, :3], 0)
+    np.testing.assert_allclose(upsampled[-1, [0, -1]], [0.25, 1], rtol=1e-6)
+
+
+def test_a_dead_map_is_zero():
+    output = np.ones((2, 3, 4), np.float32)
+    for size in (None, (6, 8)):
+        cam = gradcam.get_cam(-output, output, size)
+        assert not cam.any()
+        assert not np.isnan(cam).any()
+
+
+def test_a_dead_network_gives_pictures_without_a_warning(network, image):
+    for parameter in network.output.collect_params().values():
+        parameter.set_data(mx.nd.zeros(parameter.shape))
+    heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, last_conv(network).name)
+    assert not guided.any()
+    assert not gray.any()
+    lowest = cv2.applyColorMap(np.zeros((1, 1), np.uint8), cv2.COLORMAP_TURBO)[0, 0, ::-1]
+    mixed = lowest.astype(np.float32) + ORIGINAL
+    np.testing.assert_allclose(heat, 255 * mixed / mixed.max(), atol=1)
+
+
+def test_guided_grad_cam_is_the_product():
+    cam = np.array([[0, 0.5]], np.float32)
+    gradient = np.array([[[3, -4]], [[1, 2]]], np.float32)
+    np.testing.assert_array_equal(gradcam.get_guided_grad_cam(cam, gradient), np.array([[[0, -2]], [[0, 1]]]))
+
+
+def test_a_gradient_becomes_a_picture_from_its_minimum_to_its_maximum():
+    gradient = np.array([[[-1, 0]], [[1, 3]], [[3, -1]]], np.float32)
+    np.testing.assert_array_equal(gradcam.grad_to_image(gradient), np.array([[[0, 127, 255], [63, 255, 0]]]))
+    assert not gradcam.grad_to_image(np.full((3, 2, 2), 4, np.float32)).any()
+
+
+def test_gray_is_from_the_minimum_to_the_99th_percentile():
+    values = np.arange(101, dtype=np.float32).reshape(1, 101)
+    gradient = np.stack([values, -values])  # sums 0, 2, ..., 200; the 99th percentile is 198
+    expected = np.minimum(np.arange(101) / 99, 1)
+    np.testing.assert_allclose(gradcam.to_grayscale(gradient), expected.reshape(1, 1, 101), rtol=1e-6)
+    assert gradcam.to_grayscale(gradient).dtype == np.float32
+
+
+def test_gray_keeps_the_only_pixel_and_is_black_where_all_are_equal():
+    gradient = np.zeros((3, 20, 20), np.float32)
+    assert not gradcam.to_grayscale(gradient).any()
+    gradient[1, 4, 7] = -2
+    assert gradcam.to_grayscale(gradient)[0, 4, 7] == 1
+    assert gradcam.to_grayscale(gradient).sum() == 1
+
+
+# Errors
+
+ERRORS: dict[str, tuple[dict, str]] = {
+    "a layer that is not there": ({"conv_layer_name": "conv9"}, "layer 'conv9' is not a Conv2D of this net"),
+    "a class that is not there": ({"class_id": 4}, "below the net's number of classes, 4, got 4"),
+    "a class that is none": ({"class_id": -1}, "targets must be a class"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_wrong_arguments_are_refused(case):
+    arguments, message = ERRORS[case]
+    image = mx.nd.array(images(1))
+    with pytest.raises(ValueError, match=message):
+        gradcam.get_conv_out_grad(small_net(), image, **arguments)
+    with pytest.raises(ValueError, match=message):
+        gradcam.visualize(small_net(), image, ORIGINAL, **{"conv_layer_name": None, **arguments})
+
+
+def test_a_layer_that_did_not_run_is_refused():
+    class Idle(gluon.nn.HybridSequential):
+        def hybrid_forward(self, F, x):
+            return self[1](x)
+
+    net = Idle()
+    net.add(Conv2D(3, 3, in_channels=3), small_net())
+    net[0].initialize()
+    with pytest.raises(ValueError, match=f"layer '{net[0].name}' did not run on this image"):
+        gradcam.get_conv_out_grad(net, mx.nd.array(images(1)), conv_layer_name=net[0].name)
