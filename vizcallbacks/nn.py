@@ -94,13 +94,20 @@ class Operators:
         return native
 
 
+def _in_train_mode(native, tape, block, *args, **kwargs):
+    # oneDNN keeps for the backward pass what it can only keep now. After a forward pass in predict mode gradients
+    # come in a memory layout on which other backward passes, BatchNorm most, take up to twenty times as long
+    with autograd.train_mode():
+        return native(*args, **kwargs)
+
+
 def _relu(native, tape, block, data, **_):
     # mx.nd.relu is no oneDNN operator and takes ten times as long
-    return tape.cut(mx.nd.Activation(data, act_type="relu"), block, rectified=True)
+    return _activation(mx.nd.Activation, tape, block, data, act_type="relu")
 
 
 def _activation(native, tape, block, data, act_type, **kwargs):
-    output = native(data, act_type=act_type, **kwargs)
+    output = _in_train_mode(native, tape, block, data, act_type=act_type, **kwargs)
     return tape.cut(output, block, rectified=True) if act_type == "relu" else output
 
 
@@ -127,18 +134,18 @@ def _batch_norm_relu(native, tape, block, data, *args, **kwargs):
 
 def _batch_norm(native, tape, block, data, *args, **kwargs):
     # with the global statistics the backward pass is fast, and nothing updates them
-    return native(data, *args, **{**kwargs, "use_global_stats": True})
+    return _in_train_mode(native, tape, block, data, *args, **{**kwargs, "use_global_stats": True})
 
 
 def _sync_batch_norm(native, tape, block, data, gamma, beta, mean, var, eps=1e-3, fix_gamma=True, **_):
-    return mx.nd.BatchNorm(data, gamma, beta, mean, var, eps=eps, fix_gamma=fix_gamma, use_global_stats=True)
+    statistics = (gamma, beta, mean, var)
+    return _batch_norm(mx.nd.BatchNorm, tape, block, data, *statistics, eps=eps, fix_gamma=fix_gamma)
 
 
 def _pooling(native, tape, block, data, *args, **kwargs):
     # oneDNN's max pooling keeps the winners' places only in a forward pass in train mode; its backward after
     # one in predict mode reads uninitialised memory (apache/mxnet#10994)
-    with autograd.train_mode():
-        output = native(data, *args, **kwargs)
+    output = _in_train_mode(native, tape, block, data, *args, **kwargs)
     if kwargs.get("pool_type", "max") == "max":
         tape.pooled()
     return output
@@ -149,6 +156,9 @@ def _dropout(native, tape, block, data, *args, **kwargs):
 
 
 REPLACED: dict[str, Callable[..., Any]] = {
+    "Convolution": _in_train_mode,
+    "Deconvolution": _in_train_mode,
+    "FullyConnected": _in_train_mode,
     "relu": _relu,
     "Activation": _activation,
     "LeakyReLU": _leaky_relu,

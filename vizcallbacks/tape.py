@@ -39,14 +39,11 @@ class Leaf:
     ----------
     array : NDArray
         What the net goes on with.
-    gradient : NDArray
-        Where a walk writes the gradient; holds nothing before.
     name : str
         MXNet's name for it in recorded graphs ("var17").
     """
 
     array: Any
-    gradient: Any
     name: str
 
 
@@ -86,10 +83,9 @@ class Tape:
     def start(self, array) -> Leaf:
         """Begin a piece of record at `array`, without copying it."""
         leaf = array.detach()
-        # written, not added to: an empty buffer costs nothing where adding would need zeros first
-        gradient = mx.nd.empty(leaf.shape, ctx=leaf.ctx, dtype=leaf.dtype)
-        autograd.mark_variables([leaf], [gradient], "write")
-        made = Leaf(leaf, gradient, _graph(leaf)[0]["name"])
+        # MXNet wants a buffer for the gradient; it stays empty, and so takes no memory, as walks get their own
+        autograd.mark_variables([leaf], [mx.nd.empty(leaf.shape, ctx=leaf.ctx, dtype=leaf.dtype)])
+        made = Leaf(leaf, _graph(leaf)[0]["name"])
         self._leaves[made.name] = self._started[id(leaf)] = made
         return made
 
@@ -178,29 +174,31 @@ class Tape:
             Copies of the gradients, shaped like `targets`; zeros where the score does not depend on one.
         """
         wanted = [self._started[id(target)] for target in targets]
-        reached: set[str] = set()
+        names = {leaf.name for leaf in wanted}
+        gradients: dict[str, Any] = {}
         first = min(self._made_by(leaf) for leaf in wanted) + 1
         for index in range(len(self._pieces) - 1, first - 1, -1):
             piece = self._pieces[index]
             if piece.leaf is None:
                 head = mx.nd.ones_like(piece.output)
-            elif piece.leaf.name in reached:
-                # in plain layout: on oneDNN's blocked one BatchNorm's backward takes twenty times as long
-                head = piece.leaf.gradient * 1.0
+            elif piece.leaf.name in gradients:
+                name = piece.leaf.name
+                head = gradients[name] if name in names else gradients.pop(name)
                 if guided and piece.rectified:
                     head = mx.nd.Activation(head, act_type="relu")
             else:
                 continue
-            before = {leaf.name: leaf.gradient.copy() for leaf in piece.inputs if leaf.name in reached}
-            piece.output.backward(head, retain_graph=True, train_mode=False)
-            for leaf in piece.inputs:
-                if leaf.name in before:
-                    leaf.gradient[:] += before[leaf.name]
-                reached.add(leaf.name)
+            arrays = [leaf.array for leaf in piece.inputs]
+            arrived = autograd.grad([piece.output], arrays, [head], retain_graph=True, train_mode=False)
+            for leaf, part in zip(piece.inputs, arrived):
+                known = gradients.get(leaf.name)
+                gradients[leaf.name] = part if known is None else known + part
             if last:
                 del self._pieces[index]
         return [
-            leaf.gradient.asnumpy() if leaf.name in reached else np.zeros(leaf.array.shape, leaf.array.dtype)
+            gradients[leaf.name].asnumpy()
+            if leaf.name in gradients
+            else np.zeros(leaf.array.shape, leaf.array.dtype)
             for leaf in wanted
         ]
 
