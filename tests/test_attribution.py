@@ -321,7 +321,22 @@ class PlainPooling(gluon.Block):
 
 class MethodRelu(gluon.HybridBlock):
     def hybrid_forward(self, F, x):
+        return x.relu() * 1
+
+
+class MethodReluLast(gluon.HybridBlock):
+    def hybrid_forward(self, F, x):
         return x.relu()
+
+
+def test_a_relu_called_on_the_array_is_covered_where_the_block_returns_it():
+    net, twin = small_net(), small_net()
+    for own, other in zip(twin.collect_params().values(), net.collect_params().values()):
+        own.set_data(other.data())
+    net._children["5"] = MethodReluLast()
+    result, expected = (vc.explain(one, images(), "guided_backprop") for one in (net, twin))
+    assert result.relus == (2, 2)
+    np.testing.assert_array_equal(result["guided_backprop"], expected["guided_backprop"])
 
 
 def test_a_relu_called_on_the_array_is_reported_as_unguided():

@@ -45,6 +45,9 @@ class Attributions:
         ReLU-like activations that guided backpropagation covered, and all that ran.
     unguided : tuple of str
         Paths of blocks with activations that it could not cover.
+    plain_activations : mapping of str to int
+        Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
+        sigmoids), "smooth" (ELU, SELU, GELU, tanh).
     """
 
     maps: Mapping[str, np.ndarray]
@@ -57,6 +60,7 @@ class Attributions:
     scores: np.ndarray
     relus: tuple[int, int]
     unguided: tuple[str, ...]
+    plain_activations: Mapping[str, int]
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:
@@ -137,6 +141,7 @@ def explain(
             )
             chunks.append(chunk)
         relus, unguided = instruments.relus, tuple(instruments.unguided)
+        plain = MappingProxyType(instruments.plain_activations)
     common: dict[str, Any] = {
         key: None if chunks[0][key] is None else np.concatenate([chunk[key] for chunk in chunks])
         for key in ("outputs", "targets", "scores", "input_gradient", "guided_gradient")
@@ -168,6 +173,7 @@ def explain(
                 scores=common["scores"],
                 relus=relus,
                 unguided=unguided,
+                plain_activations=plain,
             )
         )
     return results if isinstance(layer, (list, tuple)) else results[0]

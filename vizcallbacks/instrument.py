@@ -101,6 +101,11 @@ class Instruments:
         """Paths of the blocks with ReLU-like activations that a guided pass cannot reach."""
         return [] if self._last is None else self._last.unguided
 
+    @property
+    def plain_activations(self) -> dict[str, int]:
+        """Kind -> number of the last pass's activations that a guided pass leaves to their own derivative."""
+        return Tape().plain_activations if self._last is None else self._last.plain_activations
+
     def forward(self, images, layers=None) -> Pass:
         """Run the net once, in predict mode, keeping what walks backwards need.
 
