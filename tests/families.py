@@ -1,4 +1,4 @@
-"""One member of each family of the model zoos, as small as it comes: the nets that tests and the README's table run.
+"""One member of each family of the model zoos, as small as it comes: for tests and the README's table.
 
 Names are those of `gluoncv.model_zoo.get_model`, or with "gluon:" in front those of Gluon's own zoo.
 """

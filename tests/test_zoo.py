@@ -1,4 +1,4 @@
-"""Every family of the model zoos: the same forward pass, the right gradient, every activation found, all restored."""
+"""Every family of the model zoos: same forward pass, right gradient, every activation found, all restored."""
 
 from __future__ import annotations
 

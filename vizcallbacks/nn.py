@@ -99,6 +99,10 @@ def _relu(native, tape, block, data, **_):
     return tape.activation(mx.nd.Activation(data, act_type="relu"), block)
 
 
+def _npx_relu(native, tape, block, data):
+    return tape.activation(mx.npx.activation(data, act_type="relu"), block)
+
+
 def _activation(native, tape, block, *args, **kwargs):
     return tape.activation(native(*args, **kwargs), block)
 
@@ -124,7 +128,7 @@ def _batch_norm_relu(native, tape, block, data, *args, **kwargs):
 
 def _batch_norm(native, tape, block, data, gamma, beta, mean, var, **kwargs):
     if autograd.is_training() and not kwargs.get("use_global_stats", False):
-        # the block asks for the batch's own statistics, as GluonCV's GroupNorm does; the running ones must not move
+        # the block asks for the batch's own statistics, as GluonCV's GroupNorm does; the running ones stay
         return native(data, gamma, beta, mean.copy(), var.copy(), **kwargs)
     # with the global statistics the backward pass is fast, and nothing updates them
     return native(data, gamma, beta, mean, var, **{**kwargs, "use_global_stats": True})
@@ -159,5 +163,14 @@ REPLACED: dict[str, Callable[..., Any]] = {
     "contrib.SyncBatchNorm": _sync_batch_norm,
     "Pooling": _pooling,
     "Dropout": _dropout,
+    # the same where mx.npx.set_np() is on
+    "npx.relu": _npx_relu,
+    "npx.activation": _activation,
+    "npx.leaky_relu": _leaky_relu,
+    "np.clip": _activation,
+    "np.maximum": _activation,
+    "npx.batch_norm": _batch_norm,
+    "npx.pooling": _pooling,
+    "npx.dropout": _dropout,
 }
 """Operator's name below `mx.nd` -> function(native operator, tape, block's path, its arguments ...)."""

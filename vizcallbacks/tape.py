@@ -19,6 +19,7 @@ import numpy as np
 from mxnet import autograd
 
 KINDS = ("relu", "gate", "smooth")
+PIECEWISE = ("leaky", "prelu", "rrelu")
 
 ACTIVATIONS: dict[str, Callable[[dict[str, str]], str | None]] = {
     "relu": lambda attrs: "relu",
@@ -27,23 +28,23 @@ ACTIVATIONS: dict[str, Callable[[dict[str, str]], str | None]] = {
     "LeakyReLU": lambda attrs: "relu" if attrs.get("act_type", "leaky") in PIECEWISE else "smooth",
     "clip": lambda attrs: "relu" if float(attrs["a_min"]) == 0 else None,
     "_maximum_scalar": lambda attrs: "relu" if float(attrs["scalar"]) == 0 else None,
-    "_npi_maximum_scalar": lambda attrs: "relu" if float(attrs["scalar"]) == 0 else None,
     "_contrib_BatchNormWithReLU": lambda attrs: "relu",
     "sigmoid": lambda attrs: "gate",
+    "_npx_sigmoid": lambda attrs: "gate",
     "hard_sigmoid": lambda attrs: "gate",
     "tanh": lambda attrs: "smooth",
+    "_npi_tanh": lambda attrs: "smooth",
     "softsign": lambda attrs: "smooth",
     "erf": lambda attrs: "smooth",
 }
 """Operator in a recorded graph -> its attributes -> what guided backpropagation makes of it.
 
-"relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); only positive gradient goes in.
+"relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); only positive gradient enters.
 "gate": from 0 to 1, multiplied with something (sigmoid, hard sigmoid, also as a part of swish and hard swish);
 "smooth": the others (ELU, SELU, GELU, tanh, soft ReLU). Gates and smooth ones keep their own derivative: they let
 negative gradient through, as they let negative values through. None: no activation.
 """
 
-PIECEWISE = ("leaky", "prelu", "rrelu")
 POOLINGS = {"Pooling": lambda attrs: attrs.get("pool_type", "max") == "max"}
 OPAQUE = {"_CachedOp": lambda attrs: True}
 SHIFTS = ("_plus_scalar", "_npi_add_scalar")
@@ -213,7 +214,7 @@ class Tape:
         for index in range(len(self._pieces) - 1, first - 1, -1):
             piece = self._pieces[index]
             if piece.leaf is None:
-                head = mx.nd.ones_like(piece.output)
+                head = mx.nd.ones(piece.output.shape, ctx=piece.output.ctx, dtype=piece.output.dtype)
             elif piece.leaf.name in reached:
                 head = piece.leaf.gradient
                 if guided and piece.rectified:
@@ -264,7 +265,7 @@ def activation_kind(nodes: list[dict[str, Any]], index: int = -1) -> str | None:
     nodes : list of dict
         "nodes" of a symbol's JSON.
     """
-    node = nodes[index] if nodes else {"op": "null"}
+    node: dict[str, Any] = nodes[index] if nodes else {"op": "null"}
     if node["op"] not in ACTIVATIONS:
         return None
     kind = ACTIVATIONS[node["op"]](node.get("attrs", {}))
