@@ -15,11 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 LEVELS: list[dict[str, set[str]]] = [
     {
         "archive": {"numpy"},
+        "cams": {"cv2", "numpy"},
         "clever_hans": {"cv2", "mxnet", "numpy"},
         "eventlog": {"numpy", "tensorboardX"},
+        "inputs": {"mxnet", "numpy"},
         "lettering": {"PIL", "numpy"},
         "measures": {"numpy"},
-        "methods": {"cv2", "numpy"},
         "nn": {"mxnet"},
         "probe_sources": {"cv2", "numpy"},
         "tape": {"mxnet", "numpy"},
@@ -28,12 +29,18 @@ LEVELS: list[dict[str, set[str]]] = [
     {
         "faithfulness": {"numpy"},
         "instrument": {"mxnet"},
+        "multipass": {"numpy"},
         "probe": {"numpy"},
         "render": {"cv2", "numpy"},
         "similarity": {"numpy"},
     },
     {
+        "methods": {"numpy"},
+        "passes": {"mxnet", "numpy", "tqdm"},
         "sheets": {"numpy"},
+    },
+    {
+        "result": {"numpy"},
         "snapshot": {"numpy"},
     },
     {
@@ -44,9 +51,15 @@ LEVELS: list[dict[str, set[str]]] = [
         "gradcam": {"mxnet", "numpy"},
         "monitor": {"mxnet", "numpy"},
     },
-    {"handler": {"mxnet"}},
-    {"demo": {"cv2", "mxnet", "numpy", "tqdm"}},
-    {"cli": set()},
+    {
+        "handler": {"mxnet"},
+    },
+    {
+        "demo": {"cv2", "mxnet", "numpy", "tqdm"},
+    },
+    {
+        "cli": set(),
+    },
 ]
 """From the bottom up: module -> what it may import beside Python's own library and modules of lower levels."""
 

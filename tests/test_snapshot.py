@@ -5,8 +5,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from vizcallbacks import archive
-from vizcallbacks.attribution import Attributions
+from vizcallbacks import Attributions, archive
 from vizcallbacks.probe import ProbeSet
 from vizcallbacks.snapshot import (
     Snapshot,

@@ -1,10 +1,11 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
-from .attribution import Attributions, explain
+from .attribution import explain
 from .handler import AttentionHandler
 from .instrument import instrumented
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
+from .result import Attributions
 from .snapshot import Snapshot
 
 __version__ = "0.1.0"

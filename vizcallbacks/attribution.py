@@ -11,71 +11,15 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from .inputs import Inputs, initialise
 from .instrument import Instruments, Pass, block_paths, find_layers, instrumented
-from .methods import METHODS, check_methods, upsample
+from .methods import METHODS, check_methods
+from .passes import Passes
 from .probe import ProbeSet
+from .result import Attributions, predictions_of, softmax
 from .targets import score_of
 
 DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
-
-
-@dataclass(frozen=True)
-class Attributions:
-    """Raw attribution maps of N images, and what the net said about them. ``result[method]`` gives the maps.
-
-    Attributes
-    ----------
-    maps : mapping of str to ndarray
-        Method -> (N, h, w), (N, H, W) or (N, C, H, W) float32, as `vizcallbacks.methods.METHODS` says.
-    layer : str or None
-        Path of the Conv2D that the CAM family looked at ("features.8"), or its name if it is the net itself.
-    image_size : (int, int)
-        (H, W).
-    outputs : ndarray, (N, classes), float32, or None
-        What the net returned, before any softmax; None if that is not one (N, classes) array.
-    probabilities : ndarray, (N, classes), float32, or None
-        Softmax of the outputs.
-    predictions : ndarray, (N,), int64, or None
-        The class of the highest output; -1 where an output is NaN.
-    targets : ndarray, (N,), int64, or None
-        The classes explained; None if the targets were given as a callable.
-    scores : ndarray, (N,), float32
-        The explained scores.
-    relus : (int, int)
-        ReLU-like activations that guided backpropagation covered, and all that ran.
-    unguided : tuple of str
-        Paths of blocks with activations that it could not cover.
-    """
-
-    maps: Mapping[str, np.ndarray]
-    layer: str | None
-    image_size: tuple[int, int]
-    outputs: np.ndarray | None
-    probabilities: np.ndarray | None
-    predictions: np.ndarray | None
-    targets: np.ndarray | None
-    scores: np.ndarray
-    relus: tuple[int, int]
-    unguided: tuple[str, ...]
-
-    def __getitem__(self, method: str) -> np.ndarray:
-        if method not in self.maps:
-            raise KeyError(f"method {method!r} was not computed; computed were: {', '.join(self.maps)}")
-        return self.maps[method]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def at_image_size(self, method: str) -> np.ndarray:
-        """One map per image at the image's size, (N, H, W) float32.
-
-        Maps of the CAM family are upsampled bilinearly; of maps with channels the absolute maximum over
-        channels is taken.
-        """
-        maps = self[method]
-        if METHODS[method].shape == "layer":
-            return upsample(maps, self.image_size)
-        return np.abs(maps).max(axis=1) if maps.ndim == 4 else maps
 
 
 def explain(
@@ -86,6 +30,7 @@ def explain(
     layer=None,
     targets=None,
     batch_size: int = 16,
+    extra: Sequence = (),
 ) -> Any:
     """Show what `net` bases a score on, for each image.
 
@@ -109,6 +54,8 @@ def explain(
         function from the net's outputs to scores, (N,) NDArray, by MXNet operators.
     batch_size : int
         Images per pass; bounds the memory.
+    extra : sequence of ndarray or NDArray, (N, ...)
+        Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
 
     Returns
     -------
@@ -124,53 +71,41 @@ def explain(
     methods = check_methods(methods)
     check_batch_size(batch_size)
     choose = score_of(targets, probe.labels, len(probe))
-    needs = {need for name in methods for need in METHODS[name].needs}
-    layers = find_layers(net, layer) if needs & {"activation", "gradient"} else []
-    context = _context(net)
-    _initialise(net, mx.nd.array(probe.images[:1], ctx=context))
-    chunks = []
+    layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
+    inputs = Inputs(net, probe.images, extra)
+    initialise(net, inputs.batch(slice(0, 1)))
+    chunks: list[_Chunk] = []
     with instrumented(net) as instruments:
         for start in range(0, len(probe), batch_size):
-            part = slice(start, start + batch_size)
-            chunk, layers = _explain_chunk(
-                instruments, mx.nd.array(probe.images[part], ctx=context), layers, needs, choose, part
-            )
-            chunks.append(chunk)
+            part = slice(start, min(start + batch_size, len(probe)))
+            chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, choose, batch_size))
+            layers = chunks[0].layers
         relus, unguided = instruments.relus, tuple(instruments.unguided)
-    common: dict[str, Any] = {
-        key: None if chunks[0][key] is None else np.concatenate([chunk[key] for chunk in chunks])
-        for key in ("outputs", "targets", "scores", "input_gradient", "guided_gradient")
-    }
-    outputs = common["outputs"]
+        plain = MappingProxyType(instruments.plain_activations)
+    outputs = _joined([chunk.outputs for chunk in chunks])
     paths = {id(block): path or block.name for block, path in block_paths(net)}
-    results = []
-    for index, one in enumerate(layers or [None]):
-        arrays = dict(common)
-        if one is not None:
-            arrays["activation"] = np.concatenate([chunk["activation"][index] for chunk in chunks])
-            arrays["gradient"] = np.concatenate([chunk["gradient"][index] for chunk in chunks])
-        with np.errstate(
-            all="ignore"
-        ):  # NaN and infinity of the net pass through, and are drawn as undefined
-            maps = {
-                name: METHODS[name].function(*(arrays[need] for need in METHODS[name].needs))
-                for name in methods
-            }
-        results.append(
-            Attributions(
-                maps=MappingProxyType(maps),
-                layer=None if one is None else paths[id(one)],
-                image_size=(probe.images.shape[2], probe.images.shape[3]),
-                outputs=outputs,
-                probabilities=None if outputs is None else _softmax(outputs),
-                predictions=None if outputs is None else _predictions(outputs),
-                targets=common["targets"],
-                scores=common["scores"],
-                relus=relus,
-                unguided=unguided,
-            )
+    results = [
+        Attributions(
+            maps=_joined_values([chunk.maps[index] for chunk in chunks]),
+            layer=None if one is None else paths[id(one)],
+            image_size=(probe.images.shape[2], probe.images.shape[3]),
+            outputs=outputs,
+            probabilities=None if outputs is None else softmax(outputs),
+            predictions=None if outputs is None else predictions_of(outputs),
+            targets=_joined([chunk.targets for chunk in chunks]),
+            scores=np.concatenate([chunk.scores for chunk in chunks]),
+            relus=relus,
+            unguided=unguided,
+            plain_activations=plain,
+            notes=_joined_values([chunk.notes[index] for chunk in chunks]),
         )
+        for index, one in enumerate(layers or [None])
+    ]
     return results if isinstance(layer, (list, tuple)) else results[0]
+
+
+def _needs(methods: Sequence[str]) -> set[str]:
+    return {need for name in methods for need in METHODS[name].needs}
 
 
 def check_batch_size(batch_size) -> None:
@@ -179,15 +114,35 @@ def check_batch_size(batch_size) -> None:
         raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}")
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """What one batch gave; `maps` and `notes` for each of the layers."""
+
+    layers: list
+    maps: list[dict[str, np.ndarray]]
+    notes: list[dict[str, np.ndarray]]
+    outputs: np.ndarray | None
+    targets: np.ndarray | None
+    scores: np.ndarray
+
+
 def _explain_chunk(
-    instruments: Instruments, images, layers: list | None, needs: set[str], choose: Callable, part: slice
-) -> tuple[dict[str, Any], list]:
+    instruments: Instruments,
+    inputs: Inputs,
+    part: slice,
+    methods: Sequence[str],
+    layers: list | None,
+    choose: Callable,
+    batch_size: int,
+) -> _Chunk:
     """One batch: a forward pass, then as many walks backwards as the methods need.
 
-    `layers` None: the default layer is looked for; the layers used are returned beside the arrays.
+    `layers` None: the default layer is looked for.
     """
+    images, *extra = inputs.batch(part)
+    needs = _needs(methods)
     try:
-        run = instruments.forward(images, layers)
+        run = instruments.forward(images, layers, extra)
         outputs = _class_outputs(run.outputs)
         with autograd.record(train_mode=False):
             score, classes = choose(run.outputs, outputs, part)
@@ -195,31 +150,76 @@ def _explain_chunk(
         if layers is None:
             layers = [_default_layer(run)]
         taps = _taps(run, layers, instruments)
-        found: dict[str, Any] = {
-            "outputs": outputs,
-            "targets": classes,
-            "scores": score.asnumpy().astype(np.float32),
-            "input_gradient": None,
-            "guided_gradient": None,
-        }
+        shared: dict[str, Any] = {"images": inputs.images[part]}
         guided = "guided_gradient" in needs
         plain = taps + ([run.images] if "input_gradient" in needs else [])
-        if plain:
-            gradients = run.tape.walk(plain, last=not guided)
-            found["activation"] = [tap.asnumpy() for tap in taps]
-            found["gradient"] = gradients[: len(taps)]
-            if "input_gradient" in needs:
-                found["input_gradient"] = gradients[-1]
+        gradients = run.tape.walk(plain, last=not guided) if plain else []
+        if "input_gradient" in needs:
+            shared["input_gradient"] = _single(gradients[-1])
         if guided:
-            (found["guided_gradient"],) = run.tape.walk([run.images], guided=True, last=True)
+            shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
+        activations = [tap.asnumpy() for tap in taps]
+        score = score.asnumpy()
+        del run  # and with it the record: methods of many passes need the memory
+        fixed = score_of(classes, None, len(score)) if classes is not None else choose
+        whole = slice(0, len(score)) if classes is not None else part
+        shared["passes"] = Passes(
+            instruments,
+            inputs.images[part],
+            inputs.to_net,
+            extra,
+            lambda raw: fixed(raw, _class_outputs(raw), whole)[0],
+            batch_size,
+        )
+        maps, notes = [], []
+        for index in range(max(1, len(layers))):
+            own = {}
+            if layers:
+                own["activation"] = _channels_first(layers[index], activations[index])
+                own["gradient"] = _channels_first(layers[index], gradients[index])
+            found = _apply(methods, {**shared, **own})
+            maps.append(found[0])
+            notes.append(found[1])
     except mx.MXNetError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"the net failed on images of shape {images.shape}: {reason}") from error
-    return found, layers
+    return _Chunk(layers, maps, notes, outputs, classes, _single(score))
+
+
+def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
+    """Maps by method, and notes by "method/name"."""
+    maps: dict[str, np.ndarray] = {}
+    notes: dict[str, np.ndarray] = {}
+    for name in methods:
+        with np.errstate(all="ignore"):  # NaN and infinity of the net pass, and are drawn as undefined
+            found = METHODS[name].function(*(arrays[need] for need in METHODS[name].needs))
+        if isinstance(found, tuple):
+            found, more = found
+            notes.update({f"{name}/{key}": value for key, value in more.items()})
+        maps[name] = _single(found)
+    return maps, notes
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32, copy=False)
+
+
+def _joined(parts: list) -> Any:
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+    return MappingProxyType({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+
+
+def _channels_first(layer, array: np.ndarray) -> np.ndarray:
+    """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
+    axes = [layer._kwargs["layout"].index(letter) for letter in "NCHW"]
+    return _single(array.transpose(axes))
 
 
 def _default_layer(run: Pass):
-    large = [layer for layer, output in run.ran if output.shape[2] * output.shape[3] > 1]
+    large = [layer for layer, output in run.ran if output.size > output.shape[0] * layer._channels]
     if not large:
         raise ValueError(
             "no Conv2D of the net gave an output larger than 1 x 1, so there is nothing to map; "
@@ -242,33 +242,3 @@ def _taps(run: Pass, layers: list, instruments: Instruments) -> list:
 def _class_outputs(outputs) -> np.ndarray | None:
     single = isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 2
     return outputs.asnumpy().astype(np.float32) if single else None
-
-
-def _predictions(outputs: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))
-
-
-def _softmax(outputs: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def _context(net):
-    if not isinstance(net, gluon.Block):
-        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
-    for parameter in net.collect_params().values():
-        if parameter._data is not None or parameter._deferred_init:
-            return parameter.list_ctx()[0]
-    return mx.context.current_context()
-
-
-def _initialise(net, image) -> None:
-    """Resolve deferred initialisation as the first training batch would: by running the net."""
-    if any(parameter._deferred_init for parameter in net.collect_params().values()):
-        try:
-            with autograd.pause(train_mode=False):
-                net(image)
-        except (mx.MXNetError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the net failed on images of shape {image.shape}: {reason}") from error

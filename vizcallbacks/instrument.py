@@ -101,7 +101,12 @@ class Instruments:
         """Paths of the blocks with ReLU-like activations that a guided pass cannot reach."""
         return [] if self._last is None else self._last.unguided
 
-    def forward(self, images, layers=None) -> Pass:
+    @property
+    def plain_activations(self) -> dict[str, int]:
+        """Kind -> number of the last pass's activations that a guided pass leaves to their own derivative."""
+        return Tape().plain_activations if self._last is None else self._last.plain_activations
+
+    def forward(self, images, layers=None, extra=(), record: bool = True) -> Pass:
         """Run the net once, in predict mode, keeping what walks backwards need.
 
         Parameters
@@ -110,6 +115,10 @@ class Instruments:
             On the net's context.
         layers : sequence of Conv2D, optional
             Whose outputs are to be kept; None: of all.
+        extra : sequence of NDArray
+            What the net takes beside the images.
+        record : bool
+            False: for the outputs alone.
         """
         tape = Tape()
         self._ran = {}
@@ -117,11 +126,11 @@ class Instruments:
         inputs = tape.start(images).array
         self.tape = tape
         try:
-            with autograd.record(train_mode=False):
-                outputs = self.net(inputs)
+            with (autograd.record if record else autograd.pause)(train_mode=False):
+                outputs = self.net(inputs, *extra)
         finally:
             self.tape = None
-        self._last = tape
+        self._last = tape if record else self._last
         ran, self._ran = self._ran, {}
         return Pass(tape, inputs, outputs, list(ran.values()))
 
@@ -152,7 +161,7 @@ class Pass:
     ----------
     outputs : NDArray, or what else the net returns
     ran : list of (Conv2D, NDArray)
-        The tapped layers in the order in which they ran, with their outputs (N, K, h, w).
+        The tapped layers in the order in which they ran, with their outputs, in the layer's own layout.
     """
 
     tape: Tape

@@ -1,8 +1,8 @@
-"""Attribution methods: activations and gradients -> raw maps, one image after another untouched by its batch.
+"""The table of attribution methods: what each needs -> raw maps, one image after another untouched by its batch.
 
 N images of C channels and H x W pixels; the layer has K maps of h x w. The score y of a target is taken
 before the softmax. Nothing here is scaled or quantised: raw maps are the product, and only they can be compared
-between epochs. `METHODS` is the table that everything else reads.
+between epochs. `METHODS` is the table that everything else reads; methods live here, in `cams` and in `multipass`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from .cams import (
+    eigen_cam,
+    grad_cam,
+    grad_cam_plus_plus,
+    hires_cam,
+    layer_cam,
+    upsample,
+    xgrad_cam,
+)
+from .multipass import integrated_gradients, occlusion, score_cam, smooth_grad
 
 
 @dataclass(frozen=True)
@@ -21,10 +31,12 @@ class Method:
     Attributes
     ----------
     function : callable
-        Takes the arrays named by `needs`, in that order; returns (N, ...) float32.
+        Takes what `needs` names, in that order; returns (N, ...) float32, or that and a dict of what else it
+        found, name -> (N,) float32.
     needs : tuple of str
         Of "activation" and "gradient", (N, K, h, w): the layer's output and dy/dA there; "input_gradient",
-        (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation.
+        (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation; "images", (N,
+        C, H, W); "passes", a `vizcallbacks.passes.Passes`, to run the net on other images.
     shape : str
         "layer": (N, h, w), at the layer's resolution; "image": (N, H, W); "channels": (N, C, H, W).
     signed : bool
@@ -42,26 +54,6 @@ class Method:
     signed: bool
     depends_on_weights: bool
     title: str
-
-
-def grad_cam(activation, gradient):
-    """Class activation map weighted by mean gradients (Grad-CAM).
-
-    ReLU(sum_k a_k A_k), a_k the mean over (h, w) of dy/dA_k (Selvaraju et al., 2017, eq. 1-2,
-    arXiv:1610.02391). MXNet's tutorial starts the sum from ones and quantises it to 8 bits; neither is done here.
-
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-        The layer's output and the target score's gradient there.
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32, >= 0
-        At the layer's resolution, not normalised; all zero where nothing speaks for the target.
-    """
-    weights = gradient.mean(axis=(2, 3))
-    return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0)
 
 
 def gradient(input_gradient):
@@ -130,40 +122,47 @@ def guided_grad_cam(activation, gradient, guided_gradient):
     return guided_gradient * cam[:, None]
 
 
-def upsample(maps, size):
-    """Resize maps bilinearly, pixel centres at halves (OpenCV's INTER_LINEAR).
+def gradient_x_input(images, input_gradient):
+    """What each pixel adds to the score, to first order, counted from an image of zeros: x o dy/dx, signed.
+
+    Shrikumar et al., 2016, arXiv:1605.01713. Zero is the net's own, after its normalisation.
 
     Parameters
     ----------
-    maps : ndarray, (N, h, w), float32
-    size : (H, W)
+    images, input_gradient : ndarray, (N, C, H, W), float32
 
     Returns
     -------
-    ndarray, (N, H, W), float32
+    ndarray, (N, C, H, W), float32
     """
-    height, width = size
-    resized = [
-        cv2.resize(np.asarray(map_, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        for map_ in maps
-    ]
-    return np.stack(resized) if resized else np.empty((0, height, width), np.float32)
+    return images * input_gradient
 
 
-_LAYER = ("activation", "gradient")
+_LAYER, _INPUT, _GUIDED = ("activation", "gradient"), ("input_gradient",), ("guided_gradient",)
+_PASSES = ("passes",)
 
 METHODS: dict[str, Method] = {
     "grad_cam": Method(grad_cam, _LAYER, "layer", False, True, "Grad-CAM"),
-    "guided_backprop": Method(
-        guided_backprop, ("guided_gradient",), "channels", True, False, "Guided backprop"
+    "grad_cam_plus_plus": Method(grad_cam_plus_plus, _LAYER, "layer", False, True, "Grad-CAM++"),
+    "xgrad_cam": Method(xgrad_cam, _LAYER, "layer", False, True, "XGrad-CAM"),
+    "layer_cam": Method(layer_cam, _LAYER, "layer", False, True, "LayerCAM"),
+    "hires_cam": Method(hires_cam, _LAYER, "layer", True, True, "HiResCAM"),
+    "eigen_cam": Method(eigen_cam, ("activation",), "layer", True, True, "EigenCAM"),
+    "score_cam": Method(score_cam, ("activation", "passes"), "layer", False, True, "Score-CAM"),
+    "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
+    "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),
+    "gradient": Method(gradient, _INPUT, "channels", True, True, "Gradient"),
+    "saliency": Method(saliency, _INPUT, "image", False, True, "Saliency"),
+    "gradient_x_input": Method(
+        gradient_x_input, ("images", *_INPUT), "channels", True, True, "Gradient × input"
     ),
-    "guided_grad_cam": Method(
-        guided_grad_cam, (*_LAYER, "guided_gradient"), "channels", True, False, "Guided Grad-CAM"
+    "smooth_grad": Method(smooth_grad, _PASSES, "channels", True, True, "SmoothGrad"),
+    "integrated_gradients": Method(
+        integrated_gradients, _PASSES, "channels", True, True, "Integrated Gradients"
     ),
-    "gradient": Method(gradient, ("input_gradient",), "channels", True, True, "Gradient"),
-    "saliency": Method(saliency, ("input_gradient",), "image", False, True, "Saliency"),
+    "occlusion": Method(occlusion, _PASSES, "image", True, True, "Occlusion"),
 }
-"""Name -> `Method`. A new method is a function above and a line here; the tests greet it."""
+"""Name -> `Method`. A new method is a function and a line here; the tests greet it."""
 
 
 def check_methods(names) -> tuple[str, ...]:

@@ -106,35 +106,40 @@ def _relu(native, tape, block, data, **_):
     return _activation(mx.nd.Activation, tape, block, data, act_type="relu")
 
 
-def _activation(native, tape, block, data, act_type, **kwargs):
-    output = _in_train_mode(native, tape, block, data, act_type=act_type, **kwargs)
-    return tape.cut(output, block, rectified=True) if act_type == "relu" else output
+def _npx_relu(native, tape, block, data):
+    return _activation(mx.npx.activation, tape, block, data, act_type="relu")
+
+
+def _activation(native, tape, block, *args, **kwargs):
+    return tape.activation(_in_train_mode(native, tape, block, *args, **kwargs), block)
 
 
 def _leaky_relu(native, tape, block, data, *args, act_type="leaky", **kwargs):
     output = native(data, *args, act_type=act_type, **kwargs)
-    rectified = act_type in ("leaky", "prelu", "rrelu")
-    return tape.cut(output, block, rectified=True) if rectified else output
-
-
-def _clip(native, tape, block, data, a_min, a_max, **kwargs):
-    output = native(data, a_min, a_max, **kwargs)
-    return tape.cut(output, block, rectified=True) if a_min == 0 else output
-
-
-def _maximum(native, tape, block, left, right):
-    output = native(left, right)
-    rectified = any(isinstance(side, (int, float)) and side == 0 for side in (left, right))
-    return tape.cut(output, block, rectified=True) if rectified else output
+    if act_type != "selu":
+        return tape.activation(output, block)
+    # MXNet's own gradient of SELU is wrong below zero (by up to 0.24 a unit); that of ELU is right
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return tape.cut(scale * native(data, act_type="elu", slope=alpha), block, values=output.detach())
 
 
 def _batch_norm_relu(native, tape, block, data, *args, **kwargs):
-    return tape.cut(_batch_norm(native, tape, block, data, *args, **kwargs), block, rectified=True)
+    # its own gradient is zero after a forward pass in predict mode
+    with autograd.pause():
+        values = native(data, *args, **kwargs)
+    output = mx.nd.Activation(
+        _batch_norm(mx.nd.BatchNorm, tape, block, data, *args, **kwargs), act_type="relu"
+    )
+    return tape.cut(output, block, values=values)
 
 
-def _batch_norm(native, tape, block, data, *args, **kwargs):
+def _batch_norm(native, tape, block, data, gamma, beta, mean, var, **kwargs):
+    if autograd.is_training() and not kwargs.get("use_global_stats", False):
+        # the block asks for the batch's own statistics, as GluonCV's GroupNorm does; the running ones stay
+        return native(data, gamma, beta, mean.copy(), var.copy(), **kwargs)
     # with the global statistics the backward pass is fast, and nothing updates them
-    return _in_train_mode(native, tape, block, data, *args, **{**kwargs, "use_global_stats": True})
+    arguments = {**kwargs, "use_global_stats": True}
+    return _in_train_mode(native, tape, block, data, gamma, beta, mean, var, **arguments)
 
 
 def _sync_batch_norm(native, tape, block, data, gamma, beta, mean, var, eps=1e-3, fix_gamma=True, **_):
@@ -162,12 +167,21 @@ REPLACED: dict[str, Callable[..., Any]] = {
     "relu": _relu,
     "Activation": _activation,
     "LeakyReLU": _leaky_relu,
-    "clip": _clip,
-    "maximum": _maximum,
+    "clip": _activation,
+    "maximum": _activation,
     "contrib.BatchNormWithReLU": _batch_norm_relu,
     "BatchNorm": _batch_norm,
     "contrib.SyncBatchNorm": _sync_batch_norm,
     "Pooling": _pooling,
     "Dropout": _dropout,
+    # the same where mx.npx.set_np() is on
+    "npx.relu": _npx_relu,
+    "npx.activation": _activation,
+    "npx.leaky_relu": _leaky_relu,
+    "np.clip": _activation,
+    "np.maximum": _activation,
+    "npx.batch_norm": _batch_norm,
+    "npx.pooling": _pooling,
+    "npx.dropout": _dropout,
 }
 """Operator's name below `mx.nd` -> function(native operator, tape, block's path, its arguments ...)."""

@@ -10,6 +10,7 @@ from the last to the first, hands each the gradient that has arrived at its leaf
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,18 +18,36 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
-ACTIVATIONS = {
-    "relu": lambda attrs: True,
-    "Activation": lambda attrs: attrs["act_type"] == "relu",
-    "LeakyReLU": lambda attrs: attrs.get("act_type", "leaky") in ("leaky", "prelu", "rrelu"),
-    "clip": lambda attrs: float(attrs["a_min"]) == 0,
-    "_maximum_scalar": lambda attrs: float(attrs["scalar"]) == 0,
-    "_contrib_BatchNormWithReLU": lambda attrs: True,
+KINDS = ("relu", "gate", "smooth")
+PIECEWISE = ("leaky", "prelu", "rrelu")
+
+ACTIVATIONS: dict[str, Callable[[dict[str, str]], str | None]] = {
+    "relu": lambda attrs: "relu",
+    "_npx_relu": lambda attrs: "relu",
+    "Activation": lambda attrs: {"relu": "relu", "sigmoid": "gate"}.get(attrs["act_type"], "smooth"),
+    "LeakyReLU": lambda attrs: "relu" if attrs.get("act_type", "leaky") in PIECEWISE else "smooth",
+    "clip": lambda attrs: "relu" if float(attrs["a_min"]) == 0 else None,
+    "_maximum_scalar": lambda attrs: "relu" if float(attrs["scalar"]) == 0 else None,
+    "_contrib_BatchNormWithReLU": lambda attrs: "relu",
+    "sigmoid": lambda attrs: "gate",
+    "_npx_sigmoid": lambda attrs: "gate",
+    "hard_sigmoid": lambda attrs: "gate",
+    "tanh": lambda attrs: "smooth",
+    "_npi_tanh": lambda attrs: "smooth",
+    "softsign": lambda attrs: "smooth",
+    "erf": lambda attrs: "smooth",
 }
-"""ReLU-like operators in a recorded graph: operator -> attributes -> is it one?"""
+"""Operator in a recorded graph -> its attributes -> what guided backpropagation makes of it.
+
+"relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); only positive gradient enters.
+"gate": from 0 to 1, multiplied with something (sigmoid, hard sigmoid, also as a part of swish and hard swish);
+"smooth": the others (ELU, SELU, GELU, tanh, soft ReLU). Gates and smooth ones keep their own derivative: they let
+negative gradient through, as they let negative values through. None: no activation.
+"""
 
 POOLINGS = {"Pooling": lambda attrs: attrs.get("pool_type", "max") == "max"}
 OPAQUE = {"_CachedOp": lambda attrs: True}
+SHIFTS = ("_plus_scalar", "_npi_add_scalar")
 
 
 @dataclass(frozen=True)
@@ -74,8 +93,9 @@ class Tape:
         self._pieces: list[Piece] = []
         self._leaves: dict[str, Leaf] = {}
         self._started: dict[int, Leaf] = {}
-        self._guided: set[str] = set()
-        self._activations: dict[str, str] = {}
+        self._relus: dict[str, str] = {}
+        self._unguided: set[str] = set()
+        self._plain: dict[str, str] = {}
         self._pooling: dict[str, str] = {}
         self._opaque: dict[str, str] = {}
         self._safe_pooling = 0
@@ -89,7 +109,7 @@ class Tape:
         self._leaves[made.name] = self._started[id(leaf)] = made
         return made
 
-    def cut(self, output, block: str, rectified: bool = False):
+    def cut(self, output, block: str, values=None):
         """Cut the record behind `output`, unless it is cut there already.
 
         Parameters
@@ -97,23 +117,29 @@ class Tape:
         output : NDArray
         block : str
             Path of the block that made it, for messages.
-        rectified : bool
-            It is a ReLU-like activation's output.
+        values : NDArray, optional
+            What the net goes on with, where it is not `output` to the bit: the native operator's result, if
+            the one with a right gradient is another.
 
         Returns
         -------
         NDArray
-            What the net goes on with: a leaf of the same values, or `output` itself where it does not depend
-            on the input.
+            What the net goes on with: a leaf of the same values, or the values themselves where they do not
+            depend on the input.
         """
+        values = output if values is None else values
         if id(output) in self._started:
-            return output
-        piece = self._read(output, block, rectified)
+            return values
+        piece = self._read(output, block)
         if not piece.inputs:
-            return output
-        leaf = self.start(output)
+            return values
+        leaf = self.start(values)
         self._pieces.append(replace(piece, leaf=leaf))
         return leaf.array
+
+    def activation(self, output, block: str):
+        """Cut behind an operator's `output` if it is one whose gradient a guided walk rectifies."""
+        return self.cut(output, block) if activation_kind(_graph(output)) == "relu" else output
 
     def pooled(self) -> None:
         """Count a max pooling that was run in the way that is safe to differentiate."""
@@ -127,7 +153,7 @@ class Tape:
         ValueError
             If the score does not depend on the input, or the net holds a piece that cannot be walked right.
         """
-        piece = self._read(score, "", False)
+        piece = self._read(score, "")
         if not piece.inputs:
             raise ValueError(
                 "the target's score does not depend on the net's input, so it has no gradient; "
@@ -149,12 +175,17 @@ class Tape:
     @property
     def relus(self) -> tuple[int, int]:
         """(guided, total): ReLU-like activations that a guided walk rectifies, and all that ran."""
-        return len(self._guided), len(self._guided | set(self._activations))
+        return len(self._relus) - len(self._unguided), len(self._relus)
 
     @property
     def unguided(self) -> list[str]:
         """Paths of the blocks whose ReLU-like activations a guided walk cannot rectify."""
-        return sorted({block for node, block in self._activations.items() if node not in self._guided})
+        return sorted({self._relus[node] for node in self._unguided})
+
+    @property
+    def plain_activations(self) -> dict[str, int]:
+        """How many activations of the other `KINDS` ran, which a guided walk leaves to their own derivative."""
+        return {kind: list(self._plain.values()).count(kind) for kind in KINDS[1:]}
 
     def walk(self, targets, guided: bool = False, last: bool = False) -> list:
         """Walk the record backwards from the score that closed it.
@@ -180,7 +211,7 @@ class Tape:
         for index in range(len(self._pieces) - 1, first - 1, -1):
             piece = self._pieces[index]
             if piece.leaf is None:
-                head = mx.nd.ones_like(piece.output)
+                head = mx.nd.ones(piece.output.shape, ctx=piece.output.ctx, dtype=piece.output.dtype)
             elif piece.leaf.name in gradients:
                 name = piece.leaf.name
                 head = gradients[name] if name in names else gradients.pop(name)
@@ -188,8 +219,10 @@ class Tape:
                     head = mx.nd.Activation(head, act_type="relu")
             else:
                 continue
+            # in train mode: only there does a BatchNorm that a block runs on the batch's own statistics
+            # differentiate these; all other operators of the pass are the same in both modes
             arrays = [leaf.array for leaf in piece.inputs]
-            arrived = autograd.grad([piece.output], arrays, [head], retain_graph=True, train_mode=False)
+            arrived = autograd.grad([piece.output], arrays, [head], retain_graph=True, train_mode=True)
             for leaf, part in zip(piece.inputs, arrived):
                 known = gradients.get(leaf.name)
                 gradients[leaf.name] = part if known is None else known + part
@@ -205,21 +238,39 @@ class Tape:
     def _made_by(self, leaf: Leaf) -> int:
         return next((i for i, piece in enumerate(self._pieces) if piece.leaf is leaf), -1)
 
-    def _read(self, output, block: str, rectified: bool) -> Piece:
+    def _read(self, output, block: str) -> Piece:
         """Look at the piece of record that ends in `output`: where it starts and what it holds."""
         nodes = _graph(output)
-        for node in nodes:
-            for table, found in (
-                (ACTIVATIONS, self._activations),
-                (POOLINGS, self._pooling),
-                (OPAQUE, self._opaque),
-            ):
+        for i, node in enumerate(nodes):
+            for table, found in ((POOLINGS, self._pooling), (OPAQUE, self._opaque)):
                 if node["op"] in table and table[node["op"]](node.get("attrs", {})):
                     found.setdefault(node["name"], block)
+            kind = activation_kind(nodes, i)
+            if kind == "relu":
+                self._relus.setdefault(node["name"], block)
+                if i < len(nodes) - 1:
+                    self._unguided.add(node["name"])
+            elif kind:
+                self._plain[node["name"]] = kind
         inputs = tuple(self._leaves[node["name"]] for node in nodes if node["name"] in self._leaves)
-        if rectified and inputs:
-            self._guided.add(nodes[-1]["name"])
-        return Piece(output, inputs, None, rectified)
+        return Piece(output, inputs, None, rectified=activation_kind(nodes) == "relu")
+
+
+def activation_kind(nodes: list[dict[str, Any]], index: int = -1) -> str | None:
+    """Which of `KINDS` a node of a graph is, by `ACTIVATIONS`; None if it is no activation, or the graph is empty.
+
+    Parameters
+    ----------
+    nodes : list of dict
+        "nodes" of a symbol's JSON.
+    """
+    node: dict[str, Any] = nodes[index] if nodes else {"op": "null"}
+    if node["op"] not in ACTIVATIONS:
+        return None
+    kind = ACTIVATIONS[node["op"]](node.get("attrs", {}))
+    if node["op"] == "clip" and kind and nodes[node["inputs"][0][0]]["op"] in SHIFTS:
+        return "gate"  # clip(x + 3, 0, 6) is a hard sigmoid: MobileNetV3's squeeze-excitation and hard swish
+    return kind
 
 
 def _graph(output) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:
             raise ValueError(
                 f"targets must be below the net's number of classes, {outputs.shape[1]}, got {classes.max()}"
             )
-        return mx.nd.pick(raw, mx.nd.array(classes, ctx=raw.ctx), axis=1), classes
+        return mx.nd.pick(raw.as_nd_ndarray(), mx.nd.array(classes, ctx=raw.ctx), axis=1), classes
 
     return pick
 

@@ -1,0 +1,81 @@
+"""What a net takes: images and more, a batch at a time, in the net's type and on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon
+
+
+class Inputs:
+    """All inputs of a net, for all images.
+
+    Parameters
+    ----------
+    net : gluon.Block
+    images : ndarray, (N, C, H, W), float32
+    extra : sequence of ndarray or NDArray, (N, ...)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `net` is no Gluon block, has weights that MXNet cannot run where they are, or `extra` not N rows.
+    """
+
+    def __init__(self, net, images: np.ndarray, extra: Sequence) -> None:
+        self.images = images
+        self._context, self._type = _context_and_type(net)
+        self._extra = [_array(one) for one in extra]
+        for one in self._extra:
+            if one.shape[:1] != images.shape[:1]:
+                raise ValueError(
+                    f"extra inputs must have {len(images)} rows, as the images; got shape {one.shape}"
+                )
+
+    def to_net(self, array: np.ndarray):
+        """Images as the net takes them."""
+        return self._moved(array, self._type)
+
+    def batch(self, part: slice) -> list:
+        """All inputs of some images."""
+        return [self.to_net(self.images[part]), *(self._moved(one[part], one.dtype) for one in self._extra)]
+
+    def _moved(self, array: np.ndarray, dtype):
+        moved = mx.nd.array(array, ctx=self._context, dtype=dtype)
+        return moved.as_np_ndarray() if mx.util.is_np_array() else moved
+
+
+def _context_and_type(net) -> tuple[Any, Any]:
+    """Where the net's parameters are, and the type of its weights."""
+    if not isinstance(net, gluon.Block):
+        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
+    parameters = list(net.collect_params().values())
+    context = next(
+        (p.list_ctx()[0] for p in parameters if p._data is not None or p._deferred_init),
+        mx.context.current_context(),
+    )
+    types = [np.dtype(p.dtype) for p in parameters if p.name.endswith("weight")]
+    if types and types[0] == np.float16 and context.device_type == "cpu":
+        raise ValueError(
+            "the net's weights are float16, for which MXNet 1.9.1 has no convolutions on the CPU; "
+            "explain a copy after net.cast('float32')"
+        )
+    return context, types[0] if types else np.dtype(np.float32)
+
+
+def _array(values) -> np.ndarray:
+    return values.asnumpy() if isinstance(values, mx.nd.NDArray) else np.asarray(values)
+
+
+def initialise(net, inputs: list) -> None:
+    """Resolve deferred initialisation as the first training batch would: by running the net."""
+    if any(parameter._deferred_init for parameter in net.collect_params().values()):
+        try:
+            with autograd.pause(train_mode=False):
+                net(*inputs)
+        except (mx.MXNetError, ValueError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"the net failed on images of shape {inputs[0].shape}: {reason}") from error
