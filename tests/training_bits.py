@@ -19,7 +19,7 @@ LABELS = 4
 class Net(gluon.HybridBlock):
     """BatchNorm, Dropout, max pooling, a convolution that runs twice, and one that is frozen.
 
-    `fault` is called half-way through every pass of a snapshot (recorded, but in predict mode), by nothing else.
+    `fault(x)` is called half-way through every pass of a snapshot (recorded, but in predict mode) only.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Net(gluon.HybridBlock):
         x = self.pool(F.relu(self.shared(F.relu(self.norm(self.stem(x))))))
         x = self.drop(F.relu(self.shared(x)))
         if self.fault is not None and autograd.is_recording() and not autograd.is_training():
-            self.fault()
+            x = self.fault(x)
         return self.head(self.mean(self.act(self.frozen(x))))
 
 

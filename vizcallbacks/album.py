@@ -184,7 +184,7 @@ class Album:
     def _curves_job(self, snapshot: Snapshot) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
             for name, values in snapshot.measures.items():
-                group = "attention_" + name.replace("/", "_")
+                group = "attention_" + clean_label(name, 60)  # a mask may have any name
                 for tag, i in zip(self._tags, self._shown):
                     sink.scalar(f"{group}/{tag}", float(values[i]), snapshot.step)
                 sink.scalar(f"{group}/_mean", mean_defined(values)[0], snapshot.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -213,8 +214,7 @@ def _explain_chunk(
         if guided:
             (found["guided_gradient"],) = run.tape.walk([run.images], guided=True, last=True)
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ValueError(f"the net failed on images of shape {images.shape}: {reason}") from error
+        raise _failed(images, error) from error
     return found, layers
 
 
@@ -270,5 +270,12 @@ def _initialise(net, image) -> None:
             with autograd.pause(train_mode=False):
                 net(image)
         except (mx.MXNetError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the net failed on images of shape {image.shape}: {reason}") from error
+            raise _failed(image, error) from error
+
+
+def _failed(images, error: Exception) -> ValueError:
+    """What to raise instead of MXNet's error."""
+    with contextlib.suppress(mx.MXNetError):
+        mx.nd.waitall()  # MXNet raises an operator's error there as well: not in the training's next waitall
+    reason = str(error).strip().splitlines()[-1]
+    return ValueError(f"the net failed on images of shape {images.shape}: {reason}")
