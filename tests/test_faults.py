@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
 from vizcallbacks.snapshot import list_snapshots
 
+from . import events
 from .conftest import images, small_net, state_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -43,10 +43,8 @@ def undisturbed():
 
 
 def steps_of_events(run):
-    reader = EventAccumulator(str(run), size_guidance={"images": 0, "scalars": 0})
-    reader.Reload()
-    tags = [tag for tag in reader.Tags()["images"] if tag.startswith("attention/")]
-    return [event.step for event in reader.Images(min(tags))] if tags else []
+    panels = {tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention/")}
+    return [step for step, _ in panels[min(panels)]] if panels else []
 
 
 def steps(run):
@@ -330,18 +328,16 @@ def test_no_name_leaves_its_place(tmp_path):
             monitor.snapshot(small_net(classes=count), step, when=NAMES[step + 2])
     assert monitor.failures == 0
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    events = [name for name in files if "tfevents" in name]
+    logs = [name for name in files if "tfevents" in name]
     kept = ["lock", "probe.npz", "snapshot-00000000.npz", "snapshot-00000001.npz"]
-    assert files == sorted([*(f"deep/run/attention/{name}" for name in kept), *events])
-    assert len(events) == 1
-    reader = EventAccumulator(str(run), size_guidance={"images": 0, "scalars": 0})
-    reader.Reload()
-    tags = reader.Tags()
-    for tag in tags["images"] + tags["scalars"]:
+    assert files == sorted([*(f"deep/run/attention/{name}" for name in kept), *logs])
+    assert len(logs) == 1
+    tags = {value.tag for _, value in events.values(run)}
+    for tag in tags:
         group, name = tag.split("/")
         assert group.startswith("attention")
         assert ".." not in (group, name)
         assert len(tag) < 150
-    panels = [tag for tag in tags["images"] if tag.startswith("attention/")]
+    panels = [tag for tag in tags if tag.startswith("attention/")]
     assert [int(tag.split("/")[1][:2]) for tag in sorted(panels)] == list(range(count))
     assert vc.ProbeSet.load(run / "attention" / "probe.npz").class_names == tuple(NAMES)

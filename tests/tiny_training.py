@@ -1,6 +1,7 @@
-"""A small training in a process of its own, with a fault in its middle: ``python -m tests.tiny_training RUN FAULT``.
+"""A small training in a process of its own, with a fault in its middle.
 
-It prints one line of JSON when it has finished. RUN "-": without the handler.
+``python -m tests.tiny_training RUN FAULT`` prints a line of JSON when it has finished. RUN "-": without the
+handler.
 """
 
 from __future__ import annotations
