@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import time
+
 import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import gluon
-from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
+from mxnet.gluon.contrib.estimator import BatchEnd, CheckpointHandler, EpochEnd, Estimator
 
 import vizcallbacks as vc
 from vizcallbacks.snapshot import list_snapshots
@@ -108,6 +112,46 @@ def test_each_snapshot_is_told_to_the_estimators_logger(tmp_path, caplog):
     assert "rank correlation" in lines[1]
 
 
+def test_each_snapshots_passes_hand_over_and_drawing_are_told(tmp_path, caplog):
+    fit([vc.AttentionHandler(probe_set(), tmp_path)], epochs=2, log=caplog.handler)
+    told = [record.getMessage() for record in caplog.records if "attention" in record.getMessage()]
+    times = r"images in \d+\.\d\d s, hand-over \d+ ms, drawn and written in \d+\.\d\d s;"
+    assert [bool(re.search(times, line)) for line in told] == [True] * 3
+
+
+def test_snapshots_beyond_their_share_of_the_time_are_left_out_which_is_said_once(tmp_path, caplog):
+    """A share that not even one fits into: only the first is taken, which is there before any time is."""
+    handler = vc.AttentionHandler(probe_set(), tmp_path, batch_period=1, max_overhead=1e-9)
+    fit([handler], epochs=2, log=caplog.handler)
+    assert steps(tmp_path) == [0]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "max_overhead=1e-09 allows one in" in warning
+    assert handler.monitor.failures == 0
+
+
+def test_snapshots_within_their_share_of_the_time_are_all_taken(tmp_path, caplog):
+    class Training(BatchEnd):
+        def batch_end(self, estimator, *args, **kwargs):
+            time.sleep(0.4)
+
+    handler = vc.AttentionHandler(probe_set(1), tmp_path, methods="grad_cam", max_overhead=0.9)
+    fit([handler, Training()], epochs=2, log=caplog.handler)
+    assert steps(tmp_path) == [0, 1, 2]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_fit_after_one_that_failed_goes_on_with_the_same_handler(tmp_path):
+    class Failing(EpochEnd):
+        def epoch_end(self, estimator, *args, **kwargs):
+            raise KeyError("another handler's")
+
+    handler = vc.AttentionHandler(probe_set(), tmp_path)
+    with pytest.raises(KeyError):
+        fit([handler, Failing()], epochs=2)
+    fit([handler], epochs=2)
+    assert steps(tmp_path) == [0, 1, 2]
+
+
 def test_the_same_handler_serves_a_second_fit(tmp_path):
     handler = vc.AttentionHandler(probe_set(), tmp_path)
     fit([handler], epochs=2)
@@ -133,6 +177,9 @@ WRONG = {
     "batch period": ({"batch_period": 1.5}, "batch_period.*got 1.5"),
     "first epoch": ({"initial_epoch": -1}, "initial_epoch.*got -1"),
     "method": ({"methods": "cam"}, "'cam'"),
+    "share of the time": ({"max_overhead": 5}, "max_overhead must be a share above 0 and below 1.*got 5"),
+    "rank": ({"rank": 2, "size": 2}, "0 <= rank < size, got 2 and 2"),
+    "rank alone": ({"rank": 1}, "given together.*got 1 and None"),
 }
 
 

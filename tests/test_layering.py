@@ -27,6 +27,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "targets": {"mxnet", "numpy"},
     },
     {
+        "budget": set(),
         "faithfulness": {"numpy"},
         "instrument": {"mxnet"},
         "multipass": {"numpy"},
@@ -38,6 +39,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "methods": {"numpy"},
         "passes": {"mxnet", "numpy", "tqdm"},
         "sheets": {"numpy"},
+        "workers": {"mxnet", "numpy"},
     },
     {
         "result": {"numpy"},
@@ -46,6 +48,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {
         "album": {"cv2", "numpy"},
         "attribution": {"mxnet", "numpy"},
+        "runfolder": set(),
     },
     {
         "gradcam": {"mxnet", "numpy"},

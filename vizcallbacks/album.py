@@ -6,7 +6,7 @@ An `Album` turns each snapshot into jobs for the `EventLog`, whose thread draws,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -48,13 +48,18 @@ class Album:
         sheets, overview and measures are of.
     show : int
         At most so many probe images, evenly spaced, are drawn and have curves of their own; means are over all.
+    numbers : sequence of int, optional
+        The probe images' numbers in tags, if `probe` is a part of a larger set.
     """
 
-    def __init__(self, probe: ProbeSet, methods: tuple[str, ...], show: int) -> None:
+    def __init__(
+        self, probe: ProbeSet, methods: tuple[str, ...], show: int, numbers: Sequence[int] | None = None
+    ) -> None:
         self._probe, self._methods = probe, methods
         self._shown = pick_evenly(len(probe), min(show, len(probe)))
         self._main = next((name for name in methods if METHODS[name].shape == "layer"), methods[0])
-        self._tags = [f"{i:02d}_{clean_label(probe.label_name(i))}" for i in self._shown]
+        numbers = range(len(probe)) if numbers is None else numbers
+        self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self._shown]
         self._scales = np.zeros(len(self._shown))
         self._entries: list[Entry] = []
         self._stride = 1
@@ -179,7 +184,7 @@ class Album:
     def _curves_job(self, snapshot: Snapshot) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
             for name, values in snapshot.measures.items():
-                group = "attention_" + name.replace("/", "_")
+                group = "attention_" + clean_label(name, 60)  # a mask may have any name
                 for tag, i in zip(self._tags, self._shown):
                     sink.scalar(f"{group}/{tag}", float(values[i]), snapshot.step)
                 sink.scalar(f"{group}/_mean", mean_defined(values)[0], snapshot.step)

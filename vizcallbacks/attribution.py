@@ -11,7 +11,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from .inputs import Inputs, initialise
+from .inputs import Inputs, failed, initialise
 from .instrument import Instruments, Pass, block_paths, find_layers, instrumented
 from .methods import METHODS, check_methods
 from .passes import Passes
@@ -181,8 +181,7 @@ def _explain_chunk(
             maps.append(found[0])
             notes.append(found[1])
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ValueError(f"the net failed on images of shape {images.shape}: {reason}") from error
+        raise failed(images, error) from error
     return _Chunk(layers, maps, notes, outputs, classes, _single(score))
 
 

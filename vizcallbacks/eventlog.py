@@ -313,8 +313,10 @@ class _EventFile:
         self._retry_at = 0.0
 
     def open(self) -> None:
-        unique = f"{os.getpid()}.{secrets.token_hex(4)}"  # the random module's stream belongs to the training
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{unique}{self._suffix}"
+        seconds, fraction = divmod(time.time_ns(), 10**9)  # files are read in the order of their names
+        token = secrets.token_hex(4)  # the random module's stream belongs to the training
+        unique = f"{socket.gethostname()}.{fraction:09d}.{os.getpid()}.{token}"
+        name = f"events.out.tfevents.{seconds:010d}.{unique}{self._suffix}"
         self._path = os.path.join(self._folder, name)
         self._header = self._whole = self._synced = 0  # sizes in bytes
         self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by close and _break_off)

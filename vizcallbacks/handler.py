@@ -6,6 +6,7 @@ from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd, TrainBegin, TrainE
 
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
+from .workers import Worker, check_worker, find_trained, find_worker
 
 
 class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
@@ -25,8 +26,15 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         A snapshot after every so many batches as well. TensorBoard's steps are then batches, else epochs.
     before_training : bool
         One more before the first batch, at `initial_epoch`.
-    initial_epoch, initial_batch : int
-        Epochs and batches trained before, in a run that is resumed.
+    initial_epoch, initial_batch : int or None
+        Epochs and batches trained before, in a run that is resumed. None: as many as a `CheckpointHandler` of the
+        same fit has resumed from, else 0.
+    shard_probes : bool
+        In a training on several workers, rank 0 takes the snapshots. With True each worker takes those of its
+        share of the probe images, in a sub-run ``worker-<rank>``, so that each waits for its share only.
+    rank, size : int, optional
+        This worker and how many there are. Found, if not given, from the trainer's key-value store, or from
+        Horovod if it is loaded. Workers exchange nothing about snapshots.
     priority : int
         The Estimator calls handlers in ascending order; 1000 comes after validation (-1000) and checkpoints (0).
     **options
@@ -46,8 +54,11 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         batch_period: int | None = None,
         before_training: bool = True,
         *,
-        initial_epoch: int = 0,
-        initial_batch: int = 0,
+        initial_epoch: int | None = None,
+        initial_batch: int | None = None,
+        shard_probes: bool = False,
+        rank: int | None = None,
+        size: int | None = None,
         priority: int = 1000,
         **options,
     ) -> None:
@@ -55,18 +66,32 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
             if period is not None and not _is_int(period, 1):
                 raise ValueError(f"{name} must be an int of at least 1, or None, got {period!r}")
         for name, count in (("initial_epoch", initial_epoch), ("initial_batch", initial_batch)):
-            if not _is_int(count, 0):
-                raise ValueError(f"{name} must be an int of at least 0, got {count!r}")
+            if count is not None and not _is_int(count, 0):
+                raise ValueError(f"{name} must be an int of at least 0, or None, got {count!r}")
         self.epoch_period, self.batch_period = epoch_period, batch_period
         self.before_training, self.priority = before_training, priority
         self.initial_epoch, self.initial_batch = initial_epoch, initial_batch
-        self._make_monitor = lambda logger: AttentionMonitor(probe, logdir, **{"logger": logger, **options})
-        self.monitor = self._make_monitor(None)  # wrong arguments raise now
+        self.shard_probes, self.worker = shard_probes, check_worker(rank, size)
+        self._images = len(probe)
+        self._make_monitor = lambda **more: AttentionMonitor(probe, logdir, **{**more, **options})
+        self.monitor = self._make_monitor(
+            shard=Worker() if shard_probes else None
+        )  # wrong arguments raise now
         self._epochs = self._batches = 0
+        self._idle = False
 
     def train_begin(self, estimator, *args, **kwargs) -> None:
-        self._epochs, self._batches = self.initial_epoch, self.initial_batch
-        self.monitor = self._make_monitor(estimator.logger)
+        self.monitor.close()  # of a fit before, which an error may have ended
+        trained = find_trained(estimator)
+        self._epochs = trained.epochs if self.initial_epoch is None else self.initial_epoch
+        self._batches = trained.batches if self.initial_batch is None else self.initial_batch
+        worker = self.worker or find_worker(estimator.trainer)
+        self._idle = worker.rank >= (self._images if self.shard_probes else 1)
+        shard = worker if self.shard_probes and worker.size > 1 and not self._idle else None
+        self.monitor = self._make_monitor(logger=estimator.logger, shard=shard)
+        if self._idle:
+            self.monitor.check(estimator.net)  # lest one worker stops at a wrong argument and the others wait
+            return
         self.monitor.start(estimator.net, self._step + (not self.before_training))
         if self.before_training:
             self._snapshot(estimator)
@@ -92,6 +117,8 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         return self._batches if self.batch_period else self._epochs
 
     def _snapshot(self, estimator) -> None:
+        if self._idle:
+            return
         when = f"batch {self._batches}" if self.batch_period else f"epoch {self._epochs}"
         self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
 

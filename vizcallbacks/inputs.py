@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,5 +78,12 @@ def initialise(net, inputs: list) -> None:
             with autograd.pause(train_mode=False):
                 net(*inputs)
         except (mx.MXNetError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the net failed on images of shape {inputs[0].shape}: {reason}") from error
+            raise failed(inputs[0], error) from error
+
+
+def failed(images, error: Exception) -> ValueError:
+    """What to raise instead of MXNet's error, in words that name the images' shape."""
+    with contextlib.suppress(mx.MXNetError):
+        mx.nd.waitall()  # MXNet raises an operator's error there as well: not in the training's next waitall
+    reason = str(error).strip().splitlines()[-1]
+    return ValueError(f"the net failed on images of shape {images.shape}: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,17 +45,23 @@ def instrumented(net: gluon.Block) -> Iterator[Instruments]:
     parameters = list(net.collect_params().values())
     _check(blocks, parameters)
     session = Instruments(net, blocks)
-    with ExitStack() as undo:
+    classes = [(block, type(block)) for block, _ in blocks]
+    data = [(parameter, parameter._data) for parameter in parameters if parameter._stype == "default"]
+    modes = autograd.is_recording(), autograd.is_training()
+    try:
         for block, path in blocks:
-            undo.callback(_restore, block, type(block))
             block.__dict__[ATTACHED] = Attachment(session, path)
             object.__setattr__(block, "__class__", instrumented_class(type(block)))  # type: ignore[arg-type]
-        for parameter in parameters:
+        for parameter, arrays in data:
             # the pass is to write no parameter's .grad, wherever the net fetches the parameter from
-            if parameter._stype == "default":
-                undo.callback(setattr, parameter, "_data", parameter._data)
-                parameter._data = [array.detach() for array in parameter._data]
+            parameter._data = [array.detach() for array in arrays]
         yield session
+    finally:
+        try:
+            _restore(classes, data, modes)
+        except BaseException:  # a signal's, such as Ctrl-C, half-way through: all of it once more, then raise
+            _restore(classes, data, modes)
+            raise
 
 
 @dataclass(frozen=True)
@@ -241,6 +247,13 @@ def _check(blocks, parameters) -> None:
         )
 
 
-def _restore(block, cls) -> None:
-    object.__setattr__(block, "__class__", cls)
-    block.__dict__.pop(ATTACHED, None)
+def _restore(classes, data, modes) -> None:
+    """Put everything back; done twice it does no harm."""
+    for parameter, arrays in reversed(data):
+        parameter._data = arrays
+    for block, cls in reversed(classes):
+        object.__setattr__(block, "__class__", cls)
+        block.__dict__.pop(ATTACHED, None)
+    # MXNet's own scopes lose their note of these when a signal interrupts their first lines
+    autograd.set_recording(modes[0])
+    autograd.set_training(modes[1])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,16 @@ from mxnet import gluon
 from . import snapshot as snapshots
 from .album import Album
 from .attribution import DEFAULT_METHODS, check_batch_size, explain
-from .eventlog import EventLog, Sink, check_logdir
+from .budget import Budget, Drawing, timed
+from .eventlog import EventLog
 from .measures import mean_defined
 from .methods import check_methods
 from .probe import ProbeSet
-from .render import encode, pick_evenly
+from .render import encode
+from .runfolder import RunFolder
 from .snapshot import Snapshot
 from .targets import score_of
+from .workers import part
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
@@ -40,7 +42,7 @@ class AttentionMonitor:
 
     In the run's folder: TensorBoard's event file; in ``attention/`` the probe set and a .npz file for each
     snapshot, from which a monitor started again in the same folder goes on with sheets and drift. Snapshots of
-    the first step that it takes and of later ones are replaced.
+    the first step that it takes and of later ones are replaced. Two at a time in one folder are refused.
 
     Parameters
     ----------
@@ -63,6 +65,12 @@ class AttentionMonitor:
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
         arguments raise in any event, when the monitor is made or at its first snapshot.
+    max_overhead : float, optional
+        The share of the training's time that snapshots may take, such as 0.05: where they would take more, only
+        some of those asked for are taken (see `vizcallbacks.budget`). Default: all are.
+    shard : (int, int), optional
+        (rank, size) of this worker among several that train one net: it takes every size-th probe image from
+        number rank on, in a sub-run ``worker-<rank>``.
     logger : logging.Logger, optional
         Gets a line for each snapshot, and warnings.
 
@@ -84,6 +92,8 @@ class AttentionMonitor:
         show: int = 12,
         image_format: str = "jpeg",
         on_error: str = "warn",
+        max_overhead: float | None = None,
+        shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         if not isinstance(probe, ProbeSet):
@@ -104,12 +114,18 @@ class AttentionMonitor:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
         if isinstance(show, bool) or not isinstance(show, int) or show < 1:
             raise ValueError(f"show must be an int of at least 1, got {show!r}")
+        probe, targets, numbers = (
+            (probe, targets, None) if shard is None else part(shard, probe, targets, logdir)
+        )
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
         self._batch_size, self._on_error = batch_size, on_error
-        self._run, self._target = _run_folder(logdir), logdir
+        self._budget, self._stretched = Budget(max_overhead), False
         self._encode = lambda picture: encode(picture, image_format)
         self._logger = logger or logging.getLogger(__name__)
-        self._album = Album(probe, self._methods, show)
+        self._folder = RunFolder(logdir, "" if shard is None else f"worker-{shard[0]}", self._logger)
+        self._target = logdir if shard is None else self._folder.path
+        self._pending = max(64, 3 * (2 * show + 4))  # jobs of three snapshots may wait
+        self._album = Album(probe, self._methods, show, numbers)
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
         self._failures = 0
@@ -118,7 +134,7 @@ class AttentionMonitor:
     @property
     def run(self) -> Path:
         """The run's folder."""
-        return self._run
+        return self._folder.path
 
     @property
     def failures(self) -> int:
@@ -137,6 +153,26 @@ class AttentionMonitor:
         """
         self._started(net, step)
 
+    def check(self, net: gluon.Block) -> None:
+        """Explain one image, to see that the arguments fit the net; `start` does, before it touches the disk.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the net cannot be explained with these arguments.
+        """
+        first = explain(
+            net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
+        )
+        given = self._probe.labels if isinstance(self._targets, str) else self._targets
+        if given is not None and not callable(given) and first.outputs is not None:
+            highest, classes = np.max(given), first.outputs.shape[1]
+            if highest >= classes:
+                raise ValueError(
+                    f"targets must be below the net's number of classes, {classes}, got {highest}"
+                )
+        self._layer = first.layer
+
     def snapshot(self, net: gluon.Block, step: int, when: str | None = None) -> Snapshot | None:
         """Take, log and keep a snapshot.
 
@@ -151,12 +187,15 @@ class AttentionMonitor:
         Returns
         -------
         Snapshot
-            None if it failed and `on_error` is "warn".
+            None if it failed and `on_error` is "warn", or if `max_overhead` left it out.
         """
         if isinstance(step, bool) or int(step) != step or step < 0:
             raise ValueError(f"step must be an int of at least 0, got {step!r}")
         step = int(step)
         log = self._started(net, step)
+        if not self._budget.begin():
+            self._leave_out()
+            return None
         try:
             return self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
         except Exception as error:
@@ -172,6 +211,8 @@ class AttentionMonitor:
                     error,
                 )
             return None
+        finally:
+            self._budget.end()
 
     def overview(self):
         """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
@@ -188,6 +229,7 @@ class AttentionMonitor:
                 for job in self._album.sheets(self._previous.step):
                     self._log.submit(job)
             self._log.close()
+        self._folder.close()
         self._closed = True
 
     def __enter__(self) -> AttentionMonitor:
@@ -199,27 +241,20 @@ class AttentionMonitor:
     def _started(self, net: gluon.Block, step: int) -> EventLog:
         if self._closed:
             raise RuntimeError("the monitor is closed; make a new one, which goes on in the same folder")
-        if self._log is not None:
-            return self._log
-        first = explain(
-            net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
-        )
-        given = self._probe.labels if isinstance(self._targets, str) else self._targets
-        if given is not None and not callable(given) and first.outputs is not None:
-            highest, classes = np.max(given), first.outputs.shape[1]
-            if highest >= classes:
-                raise ValueError(
-                    f"targets must be below the net's number of classes, {classes}, got {highest}"
+        if self._log is None:
+            self.check(net)
+            earlier = self._folder.open(self._probe, step)
+            try:
+                for self._previous in earlier:
+                    self._album.add(self._previous)
+                log = EventLog(
+                    self._target, encode=self._encode, max_pending=self._pending, logger=self._logger
                 )
-        self._layer = first.layer
-        log = EventLog(self._target, encode=self._encode, logger=self._logger).open()
-        try:
-            self._resume(step)
-        except BaseException:
-            log.close()
-            raise
-        self._log = log
-        return log
+                self._log = log.open()
+            except BaseException:
+                self._folder.close()
+                raise
+        return self._log
 
     def _take(self, log: EventLog, net: gluon.Block, step: int, when: str) -> Snapshot:
         began = time.perf_counter()
@@ -233,67 +268,46 @@ class AttentionMonitor:
         )
         passed = time.perf_counter()
         taken = snapshots.take(result, self._probe, step, when, self._previous)
-        jobs = [self._save_job(taken), *self._album.add(taken, result.maps)]
+        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, result.maps)]
         self._previous = taken
+
+        jobs, drawing = timed(jobs)
         for job in jobs:
             log.submit(job)
-        self._report(taken, passed - began, time.perf_counter() - passed)
+        handed = time.perf_counter()
+        log.submit(lambda sink: self._report(taken, passed - began, handed - passed, drawing))
         return taken
 
-    def _report(self, taken: Snapshot, passes: float, rest: float) -> None:
-        drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else None
+    def _report(self, taken: Snapshot, passes: float, handing: float, drawing: Drawing) -> None:
+        """In the log's thread, when all of the snapshot is drawn and written."""
+        self._budget.drew(drawing.processor)
+        drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else float("nan")
         self._logger.info(
-            "attention %s: %d images in %.2f s, hand-over %.0f ms; layer %s, guided %d of %d%s",
+            "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
+            "layer %s, guided %d of %d%s",
             taken.when,
             len(self._probe),
             passes,
-            1000 * rest,
+            1000 * handing,
+            drawing.seconds,
             taken.layer,
             *taken.relus,
-            ""
-            if drift is None or drift != drift
-            else f"; rank correlation with the last snapshot {drift:.2f}",
+            "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
         )
 
-    def _save_job(self, taken: Snapshot) -> Callable[[Sink], None]:
-        path = snapshots.snapshot_path(self._run, taken.step)
-        return lambda sink: taken.save(path)
+    def _leave_out(self) -> None:
+        if not self._stretched:
+            self._stretched = True
+            self._logger.warning(
+                "attention snapshots cost %.2f s each, of which max_overhead=%g allows one in %.0f s of training; "
+                "some of those due are left out from now on",
+                self._budget.cost,
+                self._budget.share,
+                self._budget.cost / self._budget.share,  # type: ignore[operator]
+            )
 
     def _first_target(self):
         """The target of the first image alone, with which arguments are tried out."""
         targets = self._targets
         single = targets is None or callable(targets) or isinstance(targets, (str, int))
         return targets if single else targets[:1]
-
-    def _resume(self, step: int) -> None:
-        """Take up the run's earlier snapshots; clear away those that training from `step` on replaces."""
-        folder = self._run / snapshots.FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        probe_path = folder / "probe.npz"
-        if probe_path.exists() and ProbeSet.load(probe_path).digest != self._probe.digest:
-            raise ValueError(
-                f"{self._run} holds snapshots of another probe set, with which these could not be compared; "
-                "give another logdir"
-            )
-        self._probe.save(probe_path)
-        earlier = []
-        for path in snapshots.list_snapshots(self._run):
-            if snapshots.step_of(path) < step:
-                earlier.append(path)
-            else:
-                path.unlink()
-        for path in [earlier[i] for i in pick_evenly(len(earlier), 24)] if earlier else []:
-            self._previous = Snapshot.load(path)
-            self._album.add(self._previous)
-
-
-def _run_folder(target) -> Path:
-    if hasattr(target, "add_scalar"):
-        folder = getattr(target, "logdir", None) or getattr(target, "log_dir", None)
-        if folder is None:
-            raise ValueError(f"logdir must be a folder or a writer that knows its own, got {target!r}")
-        return Path(folder)
-    if not isinstance(target, (str, os.PathLike)):
-        raise TypeError(f"logdir must be a path or a SummaryWriter, got {type(target).__name__}")
-    check_logdir(target)
-    return Path(target)
