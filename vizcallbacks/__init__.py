@@ -1,20 +1,27 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
+__version__ = "0.1.0"  # before the imports: baselines note it
+
 from .attribution import Attributions, explain
+from .baseline import Baseline, NotComparableError
 from .handler import AttentionHandler
 from .instrument import instrumented
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
+from .regression import compare
+from .report import Report
 from .snapshot import Snapshot
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AttentionHandler",
     "AttentionMonitor",
     "Attributions",
+    "Baseline",
+    "NotComparableError",
     "ProbeSet",
+    "Report",
     "Snapshot",
+    "compare",
     "explain",
     "instrumented",
 ]

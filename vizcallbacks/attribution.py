@@ -45,6 +45,8 @@ class Attributions:
         ReLU-like activations that guided backpropagation covered, and all that ran.
     unguided : tuple of str
         Paths of blocks with activations that it could not cover.
+    probe : ProbeSet
+        What was explained; made of the images if they were given as an array.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -57,6 +59,7 @@ class Attributions:
     scores: np.ndarray
     relus: tuple[int, int]
     unguided: tuple[str, ...]
+    probe: ProbeSet
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:
@@ -168,6 +171,7 @@ def explain(
                 scores=common["scores"],
                 relus=relus,
                 unguided=unguided,
+                probe=probe,
             )
         )
     return results if isinstance(layer, (list, tuple)) else results[0]
