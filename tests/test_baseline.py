@@ -91,8 +91,8 @@ OTHERS = {
         snapshot(ON_OBJECT, PROBE, layer="features.0"),
         "is of layer 'features.4', this is of layer 'features.0'",
     ),
-    "no map": (snapshot({}, PROBE), "maps of 'grad_cam' of shape \\(4, 4, 4\\), these are missing"),
-    "size": (snapshot(random_maps(4, 5, 5), PROBE), "of shape \\(4, 4, 4\\), these are \\(4, 5, 5\\)"),
+    "no map": (snapshot({}, PROBE), "maps of 'grad_cam' of shape \\(4, 4\\), these are missing"),
+    "size": (snapshot(random_maps(4, 5, 5), PROBE), "of shape \\(4, 4\\), these are \\(5, 5\\)"),
     "targets": (
         snapshot(ON_OBJECT, PROBE, targets=[0, 1, 2, 2]),
         "the targets differ for 1 of 4 images, 'picture 3'",

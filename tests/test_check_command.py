@@ -177,8 +177,8 @@ def test_names_that_the_terminal_does_not_have_are_no_error(tmp_path):
         probe.images, probe.labels, names=["\U0001f600", "é", "b", "c"], masks=dict(probe.masks)
     )
     run = record(tmp_path / "run", 1, snapshots=1, probe=probe)
-    code = f"from vizcallbacks.cli import main; raise SystemExit(main(['check', {run!r}, '--rule', 'energy/tag < 0']))"
-    command = [sys.executable, "-W", "ignore", "-c", code]
+    code = "import sys; from vizcallbacks.cli import main; sys.exit(main())"
+    command = [sys.executable, "-W", "ignore", "-c", code, "check", run, "--rule", "energy/tag < 0"]
     environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=environment, timeout=120)
     assert done.returncode == 1, done.stderr

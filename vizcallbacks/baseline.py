@@ -178,35 +178,46 @@ class Baseline:
 
     def check_comparable(self, now: Snapshot) -> None:
         """Raise NotComparableError, with the reason, unless images, layer, methods and targets are the same."""
-        first = next(iter(self.maps))
-        shapes = {name: maps.shape[1:] for name, maps in self.maps.items()}
         if now.digest != self.digest:
             raise NotComparableError(_OTHER_PROBE)
-        if now.layer != self.layer:
+        self.check_maps(now.layer, now.maps)
+        explains_prediction = (now.targets == now.predictions).all() and self.explains_prediction
+        if not explains_prediction:
+            self.check_targets(now.targets)
+
+    def check_maps(self, layer: str | None, maps: Mapping[str, np.ndarray]) -> None:
+        """Raise NotComparableError, with the reason, unless layer, methods and sizes of maps are the same."""
+        if layer != self.layer:
             raise NotComparableError(
-                f"the baseline is of layer {self.layer!r}, this is of layer {now.layer!r}; "
+                f"the baseline is of layer {self.layer!r}, this is of layer {layer!r}; "
                 "explain the same layer, or accept a new baseline"
             )
-        for name, shape in shapes.items():
-            got = now.maps[name].shape if name in now.maps else None
-            if got != shape:
+        for name, before in self.maps.items():
+            got = maps[name].shape[-2:] if name in maps else None
+            if got != before.shape[-2:]:
                 raise NotComparableError(
-                    f"the baseline has maps of {name!r} of shape {shape}, these are "
+                    f"the baseline has maps of {name!r} of shape {before.shape[-2:]}, these are "
                     f"{'missing' if got is None else got}; compute the same methods on images of the same size"
                 )
-        if next(iter(now.maps)) != first:
+        if next(iter(maps)) != next(iter(self.maps)):
             raise NotComparableError(
-                f"the baseline's measures are of {first!r}, these of {next(iter(now.maps))!r}; name it first"
+                f"the baseline's measures are of {next(iter(self.maps))!r}, these of {next(iter(maps))!r}; "
+                "name it first"
             )
-        differ = (now.targets != self.targets).any(axis=0)
-        explains_prediction = (now.targets == now.predictions).all() and (
-            self.targets == self.predictions
-        ).all()
-        if differ.any() and not explains_prediction:
+
+    @property
+    def explains_prediction(self) -> bool:
+        """Whether every target is the class predicted: then another prediction is a flip, not another target."""
+        return bool((self.targets == self.predictions).all())
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Raise NotComparableError, with the reason, unless all runs explain these classes, (N,) int."""
+        differ = (targets != self.targets).any(axis=0)
+        if differ.any():
             i = int(differ.argmax())
             raise NotComparableError(
                 f"the targets differ for {differ.sum()} of {len(differ)} images, {self.names[i]!r} is explained "
-                f"for class {now.targets[i]}, in the baseline for {self.targets[0, i]}; give the same targets"
+                f"for class {targets[i]}, in the baseline for {self.targets[0, i]}; give the same targets"
             )
 
     def similarity(

@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
 from . import snapshot as snapshots
+from .alarm import Alarm
 from .album import Album
 from .attribution import DEFAULT_METHODS, check_batch_size, explain
+from .baseline import Baseline
 from .eventlog import EventLog, Sink, check_logdir
 from .measures import mean_defined
 from .methods import check_methods
 from .probe import ProbeSet
 from .render import encode, pick_evenly
+from .report import Report
 from .snapshot import Snapshot
 from .targets import score_of
 
@@ -65,6 +69,9 @@ class AttentionMonitor:
         arguments raise in any event, when the monitor is made or at its first snapshot.
     logger : logging.Logger, optional
         Gets a line for each snapshot, and warnings.
+    baseline, thresholds, patience, action, check_from
+        As for `vizcallbacks.alarm.Alarm`: with a baseline or thresholds, each snapshot is checked. What the rules
+        measure and how many are violated become curves, and panels of violating images are marked.
 
     Raises
     ------
@@ -79,7 +86,12 @@ class AttentionMonitor:
         methods: Sequence[str] | str = DEFAULT_METHODS,
         layer=None,
         targets: Any = "label",
+        baseline: Baseline | str | os.PathLike | None = None,
+        thresholds: Mapping[str, str | Iterable[str]] | None = None,
         *,
+        patience: int = 2,
+        action: str | Callable[[Report], Any] = "warn",
+        check_from: int = 1,
         batch_size: int = 16,
         show: int = 12,
         image_format: str = "jpeg",
@@ -107,11 +119,16 @@ class AttentionMonitor:
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
         self._batch_size, self._on_error = batch_size, on_error
         self._run, self._target = _run_folder(logdir), logdir
+        checked = baseline is not None or thresholds is not None
+        alarm = (self._methods, baseline, thresholds, patience, action, check_from)
+        self._alarm = Alarm(probe, *alarm) if checked else None
+        self._stop = False
         self._encode = lambda picture: encode(picture, image_format)
         self._logger = logger or logging.getLogger(__name__)
         self._album = Album(probe, self._methods, show)
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
+        self._checked: Report | None = None
         self._failures = 0
         self._closed = False
 
@@ -124,6 +141,16 @@ class AttentionMonitor:
     def failures(self) -> int:
         """Snapshots that failed, and jobs that could not be written."""
         return self._failures + (0 if self._log is None else self._log.dropped)
+
+    @property
+    def report(self) -> Report | None:
+        """What the check of the last snapshot found; None if it was not checked."""
+        return self._checked
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the alarm's action asked for the end of the training."""
+        return self._stop
 
     def start(self, net: gluon.Block, step: int = 0) -> None:
         """Check the net and the folder, go on with snapshots before `step`, and open the log.
@@ -157,8 +184,9 @@ class AttentionMonitor:
             raise ValueError(f"step must be an int of at least 0, got {step!r}")
         step = int(step)
         log = self._started(net, step)
+        self._checked = None
         try:
-            return self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
+            taken = self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
         except Exception as error:
             self._failures += 1
             if self._on_error == "raise":
@@ -172,6 +200,9 @@ class AttentionMonitor:
                     error,
                 )
             return None
+        if self._alarm is not None and self._checked is not None and self._alarm.due:
+            self._stop = self._alarm.act(self._checked, self._logger) or self._stop
+        return taken
 
     def overview(self):
         """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
@@ -211,6 +242,12 @@ class AttentionMonitor:
                 raise ValueError(
                     f"targets must be below the net's number of classes, {classes}, got {highest}"
                 )
+        if self._alarm is not None:
+            classes = None
+            if given is not None and not callable(given):
+                given = given.asnumpy() if isinstance(given, mx.nd.NDArray) else given
+                classes = np.broadcast_to(np.asarray(given), (len(self._probe),))
+            self._alarm.check_start(first, classes)
         self._layer = first.layer
         log = EventLog(self._target, encode=self._encode, logger=self._logger).open()
         try:
@@ -233,7 +270,11 @@ class AttentionMonitor:
         )
         passed = time.perf_counter()
         taken = snapshots.take(result, self._probe, step, when, self._previous)
-        jobs = [self._save_job(taken), *self._album.add(taken, result.maps)]
+        self._checked = None if self._alarm is None else self._alarm.judge(taken)
+        jobs = [self._save_job(taken), *self._album.add(taken, result.maps, self._checked)]
+        if self._alarm is not None and self._checked is not None and self._alarm.due:
+            self._checked, job = self._alarm.described(self._checked, self._run)
+            jobs.append(job)
         self._previous = taken
         for job in jobs:
             log.submit(job)
@@ -282,6 +323,9 @@ class AttentionMonitor:
                 earlier.append(path)
             else:
                 path.unlink()
+        if self._alarm is not None:
+            for path in earlier:
+                self._alarm.judge(Snapshot.load(path))
         for path in [earlier[i] for i in pick_evenly(len(earlier), 24)] if earlier else []:
             self._previous = Snapshot.load(path)
             self._album.add(self._previous)
