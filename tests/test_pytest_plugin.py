@@ -58,8 +58,22 @@ def write(pytester, seed=0, images=0, more="", tests=ONE):
     pytester.makepyfile(test_it=TEST.format(seed=seed, images=images, tests=tests.replace("{more}", more)))
 
 
+# What would be imported and rewritten anew for each run, and plays no part here.
+QUICKLY = [
+    "--assert=plain",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore",
+]
+
+
 def run(pytester, *arguments):
-    return pytester.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-W", "ignore", *arguments)
+    return pytester.runpytest_inprocess(*PLUGIN, *QUICKLY, *arguments)
 
 
 @pytest.fixture
@@ -255,6 +269,7 @@ def test_net(attention_regression, count):
 """
 
 
+@pytest.mark.slow
 def test_it_is_safe_under_xdist(pytester, monkeypatch):
     monkeypatch.setenv(
         "PYTHONPATH", str(Path(vc.__file__).parents[1])
