@@ -18,7 +18,7 @@ import vizcallbacks as vc
 from vizcallbacks import archive
 from vizcallbacks.baseline import SCHEMA
 from vizcallbacks.measures import MEASURES
-from vizcallbacks.noise import TOLERANCE, margin, mean_of_runs, tolerance_of
+from vizcallbacks.noise import TOLERANCE, margin, mean_of_runs, tolerance_of, usual_variance
 from vizcallbacks.similarity import SIMILARITY
 
 from .checked import ON_OBJECT, ON_TAG, probe_set, snapshot
@@ -132,19 +132,28 @@ def test_the_probe_set_given_must_be_theirs():
 # Noise
 
 
-def test_the_margin_of_one_run_is_the_tolerance():
-    np.testing.assert_allclose(margin(np.array([[0.3, np.nan]]), 0.1), [0.1, 0.1])
+def test_the_margin_of_one_run_is_three_of_the_deviations_given():
+    np.testing.assert_allclose(margin(np.array([[0.3, np.nan]]), 0.1**2), [0.3, 0.3])
 
 
 def test_the_margin_of_three_runs_by_hand():
-    """s^2 = 0.01, two degrees of freedom; the tolerance stands for two more runs."""
-    expected = 3 * np.sqrt((2 * 0.01**2 + 2 * 0.01) / 4)
-    np.testing.assert_allclose(margin(np.array([[0.4], [0.5], [0.6]]), 0.03), [expected])
+    """s^2 = 0.01, two degrees of freedom; the variance given stands for two more runs."""
+    expected = 3 * np.sqrt((2 * 0.0004 + 2 * 0.01) / 4)
+    np.testing.assert_allclose(margin(np.array([[0.4], [0.5], [0.6]]), 0.0004), [expected])
 
 
 def test_the_margin_of_many_runs_is_three_standard_deviations():
     values = np.random.default_rng(0).normal(size=(4000, 1))
-    np.testing.assert_allclose(margin(values, 0.1), 3 * values.std(), rtol=1e-3)
+    np.testing.assert_allclose(margin(values, 0.01), 3 * values.std(), rtol=1e-3)
+
+
+def test_the_usual_variance_of_two_runs_is_that_of_all_images():
+    """One image each differs by 0.2 and 0.4: squares 0.02 and 0.08, one degree of freedom each, and two more."""
+    values = np.array([[0.1, 0.5, np.nan], [0.3, 0.1, 0.7]])
+    assert usual_variance(values, 0.3) == pytest.approx((2 * 0.01 + 0.02 + 0.08) / 4)
+    assert usual_variance(values[:1], 0.3) == pytest.approx(0.01)
+    many = np.random.default_rng(0).normal(size=(2, 5000))
+    assert usual_variance(many, 0.3) == pytest.approx(1, rel=0.05)
 
 
 @PROPERTIES
@@ -156,6 +165,12 @@ def test_the_margin_does_not_depend_on_the_order_of_runs_and_is_never_zero(value
     np.testing.assert_allclose(margin(values[::-1], 0.1), found)
     assert (found > 0).all()
     assert (margin(np.vstack([values, mean_of_runs(values)]), 0.1) <= found + 1e-12).all()
+
+
+def test_the_margins_of_one_run_are_the_tolerance_and_twice_that():
+    mean, images = vc.Baseline.from_snapshots(snapshot(ON_OBJECT, PROBE)).margin("energy/tag")
+    assert mean == pytest.approx(TOLERANCE["energy"])
+    np.testing.assert_allclose(images, [2 * TOLERANCE["energy"]] * 4)
 
 
 def test_the_mean_over_runs_leaves_undefined_ones_out():
@@ -171,17 +186,18 @@ def test_each_measure_and_similarity_has_a_tolerance():
         tolerance_of("score")
 
 
-def test_runs_are_compared_with_each_other_not_with_themselves():
-    probe = probe_set()
-    runs = three_runs(probe)
+def test_runs_are_compared_in_pairs():
+    runs = three_runs(PROBE)
     found = vc.Baseline.from_snapshots(runs).values("grad_cam/pearson")
-    for i, run in enumerate(runs):
-        for n in range(4):
-            others = [
-                np.corrcoef(run.maps["grad_cam"][n].ravel(), o.maps["grad_cam"][n].ravel())[0, 1]
-                for o in runs
-            ]
-            np.testing.assert_allclose(found[i, n], (sum(others) - others[i]) / 2, rtol=1e-6)
+    for n in range(4):
+        alike = np.corrcoef([run.maps["grad_cam"][n].ravel() for run in runs])
+        np.testing.assert_allclose(found[:, n], [alike[1, 0], alike[2, 0], alike[2, 1]], rtol=1e-6)
+
+
+def test_two_runs_halve_the_tolerance_of_their_similarity():
+    mean, images = vc.Baseline.from_snapshots(three_runs(PROBE)[:2]).margin("grad_cam/spearman")
+    assert mean == pytest.approx(TOLERANCE["spearman"] / 2)
+    np.testing.assert_allclose(images, [TOLERANCE["spearman"]] * 4)
 
 
 def test_a_single_run_is_compared_with_itself():

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import __version__, archive
 from .measures import mean_defined
-from .noise import margin, mean_of_runs, tolerance_of
+from .noise import margin, tolerance_of, usual_variance
 from .probe import ProbeSet
 from .rules import parse_rules
 from .similarity import SIMILARITY
@@ -220,23 +220,22 @@ class Baseline:
                 f"for class {targets[i]}, in the baseline for {self.targets[0, i]}; give the same targets"
             )
 
-    def similarity(
-        self, method: str, name: str, maps: np.ndarray, targets: np.ndarray, leave_out: int | None = None
-    ):
-        """Mean similarity of maps (N, h, w) to those of the runs that explain the same class: (N,) float64, NaN
-        where it is undefined for all of them. `leave_out`: a run not to compare with."""
-        function = SIMILARITY[name].function
-        rows = [
-            np.where(self.targets[run] == targets, function(maps, self.maps[method][run]), np.nan)
-            for run in range(len(self))
-            if run != leave_out
-        ]
-        return mean_of_runs(np.stack(rows))
+    def similarity(self, method: str, name: str, maps: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Similarity of maps (N, h, w) of target classes (N,) to those of each run: (S, N) float64.
+
+        NaN where it is undefined, and where a run explains another class.
+        """
+        return np.stack(
+            [
+                np.where(mine == targets, SIMILARITY[name].function(maps, own), np.nan)
+                for own, mine in zip(self.maps[method], self.targets)
+            ]
+        )
 
     def values(self, name: str) -> np.ndarray:
         """What the baseline's own runs have for a measure: (S, N) float64.
 
-        For a similarity, "grad_cam/spearman", each run is compared with the others; a single one with itself.
+        For a similarity, "grad_cam/spearman", one row for each pair of runs; a single run pairs with itself.
         For "flips" they are zero: a prediction of any run is no flip.
         """
         if name in self.measures:
@@ -244,27 +243,27 @@ class Baseline:
         if name == "flips":
             return np.zeros(self.targets.shape)
         method, similarity = split_similarity(name, self.maps)
-        return np.stack(
-            [
-                self.similarity(
-                    method,
-                    similarity,
-                    self.maps[method][run],
-                    self.targets[run],
-                    run if len(self) > 1 else None,
-                )
-                for run in range(len(self))
-            ]
-        )
+        rows = [
+            self.similarity(method, similarity, self.maps[method][run], self.targets[run])[:run]
+            for run in range(1, len(self))
+        ]
+        if not rows:
+            rows = [self.similarity(method, similarity, self.maps[method][0], self.targets[0])]
+        return np.concatenate(rows)
 
     def margin(self, name: str) -> tuple[float, np.ndarray]:
         """How far a measure may be off by chance: of the mean over the images, float, and of each image, (N,).
 
-        `vizcallbacks.noise.margin` of the runs' values; an image alone has twice the tolerance of the mean.
+        `vizcallbacks.noise.margin` of the runs' values. Before there are many runs, the mean leans on
+        `vizcallbacks.noise.TOLERANCE`, and an image on what is usual among all images, or twice that tolerance.
+        The tolerance of a similarity is halved where several runs show how alike two of them are.
         """
         tolerance, values = tolerance_of(name), self.values(name)
+        if len(self) > 1 and name not in self.measures and name != "flips":
+            tolerance /= 2
         means = np.array([[mean_defined(run)[0]] for run in values])
-        return float(margin(means, tolerance)[0]), margin(values, 2 * tolerance)
+        of_mean = margin(means, (tolerance / 3) ** 2)[0]
+        return float(of_mean), margin(values, usual_variance(values, 2 * tolerance))
 
     def thresholds(self) -> dict[str, list[str]]:
         """The default rules: rank correlation, dead maps, and energy in each mask stay within the noise.

@@ -41,17 +41,30 @@ def tolerance_of(name: str) -> float:
     raise ValueError(f"'within noise' is not known for {name!r}, only for {known}; give a number instead")
 
 
-def margin(values: np.ndarray, tolerance: float) -> np.ndarray:
+def margin(values: np.ndarray, variance: float) -> np.ndarray:
     """Three standard deviations between the runs, of each column: (n,).
 
-    What one run cannot tell and few can hardly, `tolerance` stands in for, with the weight of two further runs:
-    with S runs and their standard deviation s, 3 sqrt((2 (tolerance / 3)^2 + (S - 1) s^2) / (S + 1)). One run, or
-    none that is defined, gives the tolerance itself.
+    What one run cannot tell and few can hardly, `variance` stands in for, with the weight of two further runs:
+    with S runs and their variance s^2, 3 sqrt((2 variance + (S - 1) s^2) / (S + 1)).
     """
+    squares, freedom = _spread(values)
+    return 3 * np.sqrt((2 * variance + squares) / (2 + freedom))
+
+
+def usual_variance(values: np.ndarray, tolerance: float) -> float:
+    """The variance between runs of a column of `values`, as all columns together tell it.
+
+    A tolerance, three standard deviations, again counts as two further runs: it is all there is for one run.
+    """
+    squares, freedom = _spread(values)
+    return float((2 * (tolerance / 3) ** 2 + squares.sum()) / (2 + freedom.sum()))
+
+
+def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column: the sum of squared distances from its mean, (S - 1) s^2, and S - 1."""
     defined = ~np.isnan(values)
-    runs = defined.sum(axis=0)
-    squares = np.where(defined, (values - mean_of_runs(values)) ** 2, 0).sum(axis=0)  # (S - 1) s^2
-    return 3 * np.sqrt((2 * (tolerance / 3) ** 2 + squares) / (np.maximum(runs, 1) + 1))
+    squares = np.where(defined, (values - mean_of_runs(values)) ** 2, 0).sum(axis=0)
+    return squares, np.maximum(defined.sum(axis=0) - 1, 0)
 
 
 def mean_of_runs(values: np.ndarray) -> np.ndarray:

@@ -102,7 +102,7 @@ def values_of(name: str, now: Snapshot, baseline: Baseline | None) -> np.ndarray
         method, similarity = split_similarity(name, baseline.maps)
     except ValueError as error:
         raise ValueError(f"{error}; measures are {', '.join(now.measures)}, flips") from None
-    return baseline.similarity(method, similarity, now.maps[method], now.targets)
+    return mean_of_runs(baseline.similarity(method, similarity, now.maps[method], now.targets))
 
 
 def _flips(now: Snapshot, baseline: Baseline) -> np.ndarray:
