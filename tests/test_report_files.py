@@ -39,7 +39,7 @@ def test_the_picture_shows_the_worst_image_first_beside_its_baseline():
         note="picture 1",
         violation=f"energy/tag {found[0].values[1]:.3f}, energy/object {found[1].values[1]:.3f}",
     )
-    before, now = (maps[1] / maps[1].sum() for maps in (ON_OBJECT, ON_TAG.astype(np.float32)))
+    before, now = (maps[1] / maps[1].max() for maps in (ON_OBJECT, ON_TAG.astype(np.float32)))
     expected = side_by_side(PROBE.pictures[1], before, now, header)
     assert drawn.shape == expected.shape
     assert (np.abs(drawn.astype(int) - expected) <= 1).all()
@@ -62,6 +62,12 @@ def test_dead_maps_and_rules_alone_can_be_drawn():
     alone = picture(report(ON_TAG, None, {"energy/tag": "<= 0.05"}), PROBE)
     assert dead.dtype == alone.dtype == np.uint8
     assert dead.shape[1] == alone.shape[1] == WIDTH
+
+
+def test_maps_that_are_not_finite_can_be_drawn():
+    maps = ON_TAG.copy()
+    maps[0, 0, 0], maps[1, 0, 0] = np.nan, np.inf
+    assert picture(report(maps), PROBE).shape[1] == WIDTH
 
 
 def test_another_probe_set_and_no_map_are_refused():

@@ -8,6 +8,7 @@ from .handler import AttentionHandler
 from .instrument import instrumented
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
+from .randomise import Sanity, sanity
 from .regression import compare
 from .report import Report
 from .snapshot import Snapshot
@@ -20,8 +21,10 @@ __all__ = [
     "NotComparableError",
     "ProbeSet",
     "Report",
+    "Sanity",
     "Snapshot",
     "compare",
     "explain",
     "instrumented",
+    "sanity",
 ]

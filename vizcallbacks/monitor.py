@@ -22,6 +22,7 @@ from .eventlog import EventLog, Sink, check_logdir
 from .measures import mean_defined
 from .methods import check_methods
 from .probe import ProbeSet
+from .randomise import sanity, sanity_job
 from .render import encode, pick_evenly
 from .report import Report
 from .snapshot import Snapshot
@@ -72,6 +73,9 @@ class AttentionMonitor:
     baseline, thresholds, patience, action, check_from
         As for `vizcallbacks.alarm.Alarm`: with a baseline or thresholds, each snapshot is checked. What the rules
         measure and how many are violated become curves, and panels of violating images are marked.
+    sanity_period : int, optional
+        At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
+        with two stages); that costs two snapshots more.
 
     Raises
     ------
@@ -92,6 +96,7 @@ class AttentionMonitor:
         patience: int = 2,
         action: str | Callable[[Report], Any] = "warn",
         check_from: int = 1,
+        sanity_period: int | None = None,
         batch_size: int = 16,
         show: int = 12,
         image_format: str = "jpeg",
@@ -114,8 +119,9 @@ class AttentionMonitor:
         ):
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-        if isinstance(show, bool) or not isinstance(show, int) or show < 1:
-            raise ValueError(f"show must be an int of at least 1, got {show!r}")
+        for name, count in (("show", show), ("sanity_period", 1 if sanity_period is None else sanity_period)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
         self._batch_size, self._on_error = batch_size, on_error
         self._run, self._target = _run_folder(logdir), logdir
@@ -123,6 +129,7 @@ class AttentionMonitor:
         alarm = (self._methods, baseline, thresholds, patience, action, check_from)
         self._alarm = Alarm(probe, *alarm) if checked else None
         self._stop = False
+        self._sanity_period, self._taken = sanity_period, 0
         self._encode = lambda picture: encode(picture, image_format)
         self._logger = logger or logging.getLogger(__name__)
         self._album = Album(probe, self._methods, show)
@@ -275,6 +282,10 @@ class AttentionMonitor:
         if self._alarm is not None and self._checked is not None and self._alarm.due:
             self._checked, job = self._alarm.described(self._checked, self._run)
             jobs.append(job)
+        self._taken += 1
+        if self._sanity_period is not None and self._taken % self._sanity_period == 0:
+            options = {"layer": self._layer, "targets": self._targets, "batch_size": self._batch_size}
+            jobs.append(sanity_job(sanity(net, self._probe, self._methods, stages=2, **options), step))
         self._previous = taken
         for job in jobs:
             log.submit(job)

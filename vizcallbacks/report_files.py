@@ -23,8 +23,8 @@ SHOWN = 4  # images on a picture
 def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
     """The images that violate the rules most, one below the other: input, baseline, now, change.
 
-    Maps are drawn as shares of their sum, the baseline's as the mean of its runs. Without a baseline there are
-    the input and the map.
+    Each map is drawn on its own scale, the baseline's as the mean of its runs. Without a baseline there are the
+    input and the map.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
             right=None if probe.labels is None or predicted < 0 else bool(predicted == probe.labels[i]),
             violation=violations.get(i, ""),
         )
-        now = _shares(snapshot.maps[method][i])
+        now = _scaled(snapshot.maps[method][i])
         if report.baseline is None:
             drawn.append(panel(probe.pictures[i], [Cell("now", now)], header))
         else:
-            before = np.mean([_shares(maps) for maps in report.baseline.maps[method][:, i]], axis=0)
+            before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
             drawn.append(side_by_side(probe.pictures[i], before, now, header))
     gap = np.full((16, WIDTH, 3), 255, np.uint8)
     return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
@@ -135,10 +135,10 @@ def _method(report: Report) -> str:
     return (found or list(report.snapshot.maps))[0]
 
 
-def _shares(map_: np.ndarray) -> np.ndarray:
-    """A map as shares of its sum: two nets, or two seeds, have scales of their own, which no measure sees."""
-    whole = np.abs(map_.astype(np.float64)).sum()
-    return map_ / whole if whole > 0 else map_.astype(np.float64)
+def _scaled(map_: np.ndarray) -> np.ndarray:
+    """A map with its largest magnitude 1: each net and seed has a scale of its own, which no measure sees."""
+    peak = np.abs(map_).max()
+    return (map_ / peak if 0 < peak < np.inf else map_).astype(np.float64)
 
 
 def _write_whole(path, data: bytes) -> None:
