@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+import vizcallbacks as vc
 from vizcallbacks import cli, demo
 from vizcallbacks.snapshot import list_snapshots
 
@@ -29,6 +30,11 @@ def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path,
     assert f"tensorboard --logdir {tmp_path} --samples_per_plugin images=1000" in printed
     lines = printed.splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["biased", "honest"]
+    assert "The biased run, checked against the honest one:\nattention check " in printed
+    assert "energy/tag within noise: mean 0." in printed
+    assert f"picture: {tmp_path / 'report.png'}" in printed
+    assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 672
+    assert len(vc.Baseline.load(tmp_path / "baseline.npz")) == 1
     for name in ("biased", "honest"):
         assert len(list_snapshots(tmp_path / name)) == 3
         picture = cv2.imread(str(tmp_path / name / "overview.png"))
@@ -46,6 +52,8 @@ def test_the_biased_network_looks_at_the_tag_and_the_honest_one_at_the_digit(tmp
     assert honest.accuracy["wrong"] > 0.7
     assert biased.energy["energy/tag"][1] > 0.15 > 0.05 > honest.energy["energy/tag"][1]
     assert honest.energy["energy/object"][1] > 0.4 > biased.energy["energy/object"][1]
+    report = demo.check(tmp_path, demo.probe_set())
+    assert [finding.rule.name for finding in report.failures] == ["energy/tag", "energy/object"]
 
 
 def test_the_probe_images_show_each_digit_and_do_not_depend_on_the_seed():

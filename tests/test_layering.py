@@ -12,58 +12,7 @@ pytestmark = pytest.mark.skipif(
 
 PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 
-LEVELS: list[dict[str, set[str]]] = [
-    {
-        "archive": {"numpy"},
-        "cams": {"cv2", "numpy"},
-        "clever_hans": {"cv2", "mxnet", "numpy"},
-        "eventlog": {"numpy", "tensorboardX"},
-        "inputs": {"mxnet", "numpy"},
-        "lettering": {"PIL", "numpy"},
-        "measures": {"numpy"},
-        "nn": {"mxnet"},
-        "probe_sources": {"cv2", "numpy"},
-        "tape": {"mxnet", "numpy"},
-        "targets": {"mxnet", "numpy"},
-    },
-    {
-        "budget": set(),
-        "faithfulness": {"numpy"},
-        "instrument": {"mxnet"},
-        "multipass": {"numpy"},
-        "probe": {"numpy"},
-        "render": {"cv2", "numpy"},
-        "similarity": {"numpy"},
-    },
-    {
-        "methods": {"numpy"},
-        "passes": {"mxnet", "numpy", "tqdm"},
-        "sheets": {"numpy"},
-        "workers": {"mxnet", "numpy"},
-    },
-    {
-        "result": {"numpy"},
-        "snapshot": {"numpy"},
-    },
-    {
-        "album": {"cv2", "numpy"},
-        "attribution": {"mxnet", "numpy"},
-        "runfolder": set(),
-    },
-    {
-        "gradcam": {"mxnet", "numpy"},
-        "monitor": {"mxnet", "numpy"},
-    },
-    {
-        "handler": {"mxnet"},
-    },
-    {
-        "demo": {"cv2", "mxnet", "numpy", "tqdm"},
-    },
-    {
-        "cli": set(),
-    },
-]
+LEVELS: list[dict[str, set[str]]] = []
 """From the bottom up: module -> what it may import beside Python's own library and modules of lower levels."""
 
 OPTIONAL = {"clever_hans": {"skimage", "sklearn"}}

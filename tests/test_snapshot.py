@@ -41,6 +41,7 @@ def attributions(maps=None, layer="features.8", targets=(1, 0), outputs=OUTPUTS,
         scores=np.array([1.5, -2], np.float32),
         relus=relus,
         unguided=(),
+        probe=probe_set(),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from .measures import mean_defined
 from .methods import METHODS
 from .probe import ProbeSet
 from .render import pick_evenly
+from .report import Report
 from .sheets import Cell, Header, Row, history_sheet, overview, panel
 from .snapshot import Snapshot
 
@@ -66,7 +67,9 @@ class Album:
         self._count = 0
         self._sheets_at = 0
 
-    def add(self, snapshot: Snapshot, maps: Mapping[str, np.ndarray] | None = None) -> list[Callable]:
+    def add(
+        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray] | None = None, report: Report | None = None
+    ) -> list[Callable]:
         """Take in a snapshot; return the jobs that log it.
 
         Parameters
@@ -74,6 +77,8 @@ class Album:
         maps : mapping of str to ndarray, optional
             Method -> maps of all probe images, for the panels. None: the snapshot is taken from disk to go on
             with its run; there is nothing to log.
+        report : Report, optional
+            What a check of the snapshot found: it gets curves, and violating panels are marked.
         """
         main = snapshot.maps.get(self._main) if maps is None else maps[self._main]
         if main is None:
@@ -84,8 +89,9 @@ class Album:
         self._remember(Entry(self._count, snapshot.when, headers, small))
         if maps is None:
             return []
-        jobs = [self._curves_job(snapshot)]
-        jobs += [self._panel_job(snapshot, maps, k) for k in range(len(self._shown))]
+        jobs = [self._curves_job(snapshot, report)]
+        violations = {} if report is None else report.violations()
+        jobs += [self._panel_job(snapshot, maps, k, violations.get(i, "")) for k, i in enumerate(self._shown)]
         if self._count <= EVERY_SNAPSHOT_UNTIL or self._count % THEN_EVERY == 0:
             jobs += self.sheets(snapshot.step)
         return jobs
@@ -131,9 +137,10 @@ class Album:
         return ""
 
     def _panel_job(
-        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int
+        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int, violation: str
     ) -> Callable[[Sink], None]:
-        i, scale, header = self._shown[k], float(self._scales[k]), self._header(snapshot, self._shown[k])
+        i, scale = self._shown[k], float(self._scales[k])
+        header = replace(self._header(snapshot, i), violation=violation)
         own = {name: np.array(maps[name][i]) for name in self._methods}
 
         def job(sink: Sink) -> None:
@@ -181,9 +188,15 @@ class Album:
         columns = [_short(entry.when) for entry in entries]
         return overview(rows, columns, corner=METHODS[self._main].title)
 
-    def _curves_job(self, snapshot: Snapshot) -> Callable[[Sink], None]:
+    def _curves_job(self, snapshot: Snapshot, report: Report | None) -> Callable[[Sink], None]:
+        checked = {} if report is None else {one.rule.name: one.values for one in report.findings}
+        measures = {**snapshot.measures, **checked}
+
         def job(sink: Sink) -> None:
-            for name, values in snapshot.measures.items():
+            if report is not None:
+                sink.scalar("attention_check/violations", len(report.failures), snapshot.step)
+                sink.scalar("attention_check/violating_images", len(report.violations()), snapshot.step)
+            for name, values in measures.items():
                 group = "attention_" + clean_label(name, 60)  # a mask may have any name
                 for tag, i in zip(self._tags, self._shown):
                     sink.scalar(f"{group}/{tag}", float(values[i]), snapshot.step)

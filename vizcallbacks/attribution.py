@@ -98,6 +98,7 @@ def explain(
             unguided=unguided,
             plain_activations=plain,
             notes=_joined_values([chunk.notes[index] for chunk in chunks]),
+            probe=probe,
         )
         for index, one in enumerate(layers or [None])
     ]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
-from . import demo
+from . import check_command, demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 wrong arguments or something missing."""
+    """Run the command; return its exit code: 0 well, 1 regressed, 2 wrong arguments or something missing."""
     options = _parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
     except (ImportError, ValueError, OSError) as error:
         print(f"vizcallbacks {options.command}: {error}", file=sys.stderr)
+        return 2
+    except Exception:  # Python's own exit code for it is 1, which `check` has for a regression
+        traceback.print_exc()
         return 2
 
 
@@ -24,7 +28,7 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"demo": _demo}
+COMMANDS = {"demo": _demo, "accept": check_command.accept, "check": check_command.check}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,4 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--quick", action="store_true", help="a quarter of the pictures: only to see that it works"
     )
+    check_command.add_accept(commands)
+    check_command.add_check(commands)
     return parser

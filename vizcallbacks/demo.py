@@ -14,14 +14,19 @@ from mxnet.gluon.contrib.estimator import BatchEnd, Estimator, TrainBegin, Train
 from tqdm import tqdm
 
 from . import clever_hans
+from .baseline import Baseline
 from .handler import AttentionHandler
 from .measures import area_share, mean_defined
 from .probe import ProbeSet
+from .regression import compare
+from .report import Report
+from .report_files import save_picture
 from .snapshot import Snapshot, list_snapshots
 
 PROBE_PICTURES, DRAWN = 200, 10  # 20 of each digit are measured, one of each is drawn
 JUDGED = ("aligned", "none", "wrong")  # tags of the pictures on which accuracy is measured
 ENERGIES = ("energy/object", "energy/tag")
+RULES = {"energy/tag": "within noise", "energy/object": "within noise", "dead": "<= 0.1"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Outcome:
 def run(
     logdir="runs/demo", epochs: int | None = None, seed: int = 0, quick: bool = False
 ) -> dict[str, Outcome]:
-    """Train a network on biased and one on honest data, and watch both; print what came of it.
+    """Train a network on biased and one on honest data, watch both, check one by the other; print what came of it.
 
     Parameters
     ----------
@@ -77,9 +82,19 @@ def run(
         training = replace(training, epochs=epochs or training.epochs)
         outcomes[name] = _train(name, training, probe, logdir / name, seed)
     print(table(outcomes, probe))
+    print(f"\nThe biased run, checked against the honest one:\n{check(logdir, probe)}")
     print(f"\nPictures: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
     print(f"To watch: tensorboard --logdir {logdir} --samples_per_plugin images=1000")
     return outcomes
+
+
+def check(logdir: Path, probe: ProbeSet) -> Report:
+    """Check the run "biased" against the run "honest"; `logdir` gets the baseline and the report's picture."""
+    path, drawn, biased = logdir / "baseline.npz", logdir / "report.png", logdir / "biased"
+    Baseline.from_runs(logdir / "honest").save(path)
+    report = compare(Snapshot.load(list_snapshots(biased)[-1]), Baseline.load(path), RULES, probe=probe)
+    save_picture(report, probe, drawn)
+    return replace(report, files=(str(drawn),), accept=f"vizcallbacks accept {biased} --out {path}")
 
 
 def probe_set(count: int = PROBE_PICTURES) -> ProbeSet:

@@ -14,7 +14,8 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
 
         estimator.fit(train_data, epochs=10, event_handlers=[AttentionHandler(probe, "runs/a")])
 
-    It never stops the training. A line for each snapshot, with its cost, goes to the Estimator's logger.
+    It stops the training only if asked to, by `action`: in order, when the epoch's other handlers, checkpoints
+    among them, have had their turn. A line for each snapshot, with its cost, goes to the Estimator's logger.
 
     Parameters
     ----------
@@ -100,14 +101,14 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         self._batches += 1
         if self.batch_period and self._batches % self.batch_period == 0:
             self._snapshot(estimator)
-        return False
+        return self.monitor.should_stop
 
     def epoch_end(self, estimator, *args, **kwargs) -> bool:
         self._epochs += 1
         just_taken = self.batch_period and self._batches % self.batch_period == 0
         if self.epoch_period and self._epochs % self.epoch_period == 0 and not just_taken:
             self._snapshot(estimator)
-        return False
+        return self.monitor.should_stop
 
     def train_end(self, estimator, *args, **kwargs) -> None:
         self.monitor.close()
@@ -120,7 +121,11 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         if self._idle:
             return
         when = f"batch {self._batches}" if self.batch_period else f"epoch {self._epochs}"
-        self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
+        try:
+            self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
+        except BaseException:
+            self.monitor.close()  # `fit` ends here, without `train_end`
+            raise
 
 
 def _is_int(value, least: int) -> bool:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
 from . import snapshot as snapshots
+from .alarm import Alarm
 from .album import Album
 from .attribution import DEFAULT_METHODS, check_batch_size, explain
+from .baseline import Baseline
 from .budget import Budget, Drawing, timed
 from .eventlog import EventLog
 from .measures import mean_defined
 from .methods import check_methods
 from .probe import ProbeSet
+from .randomise import sanity, sanity_job
 from .render import encode
+from .report import Report
 from .runfolder import RunFolder
 from .snapshot import Snapshot
 from .targets import score_of
@@ -73,6 +79,12 @@ class AttentionMonitor:
         number rank on, in a sub-run ``worker-<rank>``.
     logger : logging.Logger, optional
         Gets a line for each snapshot, and warnings.
+    baseline, thresholds, patience, action, check_from
+        As for `vizcallbacks.alarm.Alarm`: with a baseline or thresholds, each snapshot is checked. What the rules
+        measure and how many are violated become curves, and panels of violating images are marked.
+    sanity_period : int, optional
+        At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
+        with two stages); that costs two snapshots more.
 
     Raises
     ------
@@ -87,7 +99,13 @@ class AttentionMonitor:
         methods: Sequence[str] | str = DEFAULT_METHODS,
         layer=None,
         targets: Any = "label",
+        baseline: Baseline | str | os.PathLike | None = None,
+        thresholds: Mapping[str, str | Iterable[str]] | None = None,
         *,
+        patience: int = 2,
+        action: str | Callable[[Report], Any] = "warn",
+        check_from: int = 1,
+        sanity_period: int | None = None,
         batch_size: int = 16,
         show: int = 12,
         image_format: str = "jpeg",
@@ -112,14 +130,20 @@ class AttentionMonitor:
         ):
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-        if isinstance(show, bool) or not isinstance(show, int) or show < 1:
-            raise ValueError(f"show must be an int of at least 1, got {show!r}")
+        for name, count in (("show", show), ("sanity_period", 1 if sanity_period is None else sanity_period)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
         probe, targets, numbers = (
             (probe, targets, None) if shard is None else part(shard, probe, targets, logdir)
         )
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
         self._batch_size, self._on_error = batch_size, on_error
         self._budget, self._stretched = Budget(max_overhead), False
+        checked = baseline is not None or thresholds is not None
+        alarm = (self._methods, baseline, thresholds, patience, action, check_from)
+        self._alarm = Alarm(probe, *alarm) if checked else None
+        self._stop = False
+        self._sanity_period, self._taken = sanity_period, 0
         self._encode = lambda picture: encode(picture, image_format)
         self._logger = logger or logging.getLogger(__name__)
         self._folder = RunFolder(logdir, "" if shard is None else f"worker-{shard[0]}", self._logger)
@@ -128,6 +152,7 @@ class AttentionMonitor:
         self._album = Album(probe, self._methods, show, numbers)
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
+        self._checked: Report | None = None
         self._failures = 0
         self._closed = False
 
@@ -140,6 +165,16 @@ class AttentionMonitor:
     def failures(self) -> int:
         """Snapshots that failed, and jobs that could not be written."""
         return self._failures + (0 if self._log is None else self._log.dropped)
+
+    @property
+    def report(self) -> Report | None:
+        """What the check of the last snapshot found; None if it was not checked."""
+        return self._checked
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the alarm's action asked for the end of the training."""
+        return self._stop
 
     def start(self, net: gluon.Block, step: int = 0) -> None:
         """Check the net and the folder, go on with snapshots before `step`, and open the log.
@@ -165,12 +200,16 @@ class AttentionMonitor:
             net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
         )
         given = self._probe.labels if isinstance(self._targets, str) else self._targets
-        if given is not None and not callable(given) and first.outputs is not None:
-            highest, classes = np.max(given), first.outputs.shape[1]
-            if highest >= classes:
-                raise ValueError(
-                    f"targets must be below the net's number of classes, {classes}, got {highest}"
-                )
+        classes = None
+        if given is not None and not callable(given):
+            given = given.asnumpy() if isinstance(given, mx.nd.NDArray) else given
+            classes = np.broadcast_to(np.asarray(given), (len(self._probe),))
+        if classes is not None and first.outputs is not None and classes.max() >= first.outputs.shape[1]:
+            raise ValueError(
+                f"targets must be below the net's number of classes, {first.outputs.shape[1]}, got {classes.max()}"
+            )
+        if self._alarm is not None:
+            self._alarm.check_start(first, classes)
         self._layer = first.layer
 
     def snapshot(self, net: gluon.Block, step: int, when: str | None = None) -> Snapshot | None:
@@ -193,11 +232,12 @@ class AttentionMonitor:
             raise ValueError(f"step must be an int of at least 0, got {step!r}")
         step = int(step)
         log = self._started(net, step)
+        self._checked = None
         if not self._budget.begin():
             self._leave_out()
             return None
         try:
-            return self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
+            taken = self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
         except Exception as error:
             self._failures += 1
             if self._on_error == "raise":
@@ -213,6 +253,9 @@ class AttentionMonitor:
             return None
         finally:
             self._budget.end()
+        if self._alarm is not None and self._checked is not None and self._alarm.due:
+            self._stop = self._alarm.act(self._checked, self._logger) or self._stop
+        return taken
 
     def overview(self):
         """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
@@ -247,6 +290,8 @@ class AttentionMonitor:
             try:
                 for self._previous in earlier:
                     self._album.add(self._previous)
+                    if self._alarm is not None:
+                        self._alarm.judge(self._previous)
                 log = EventLog(
                     self._target, encode=self._encode, max_pending=self._pending, logger=self._logger
                 )
@@ -268,7 +313,15 @@ class AttentionMonitor:
         )
         passed = time.perf_counter()
         taken = snapshots.take(result, self._probe, step, when, self._previous)
-        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, result.maps)]
+        self._checked = None if self._alarm is None else self._alarm.judge(taken)
+        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, result.maps, self._checked)]
+        if self._alarm is not None and self._checked is not None and self._alarm.due:
+            self._checked, job = self._alarm.described(self._checked, self.run)
+            jobs.append(job)
+        self._taken += 1
+        if self._sanity_period is not None and self._taken % self._sanity_period == 0:
+            options = {"layer": self._layer, "targets": self._targets, "batch_size": self._batch_size}
+            jobs.append(sanity_job(sanity(net, self._probe, self._methods, stages=2, **options), step))
         self._previous = taken
 
         jobs, drawing = timed(jobs)

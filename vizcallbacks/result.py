@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .methods import METHODS, upsample
+from .probe import ProbeSet
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Attributions:
         ReLU-like activations that guided backpropagation covered, and all that ran.
     unguided : tuple of str
         Paths of blocks with activations that it could not cover.
+    probe : ProbeSet
+        What was explained; made of the images if they were given as an array.
     plain_activations : mapping of str to int
         Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
         sigmoids), "smooth" (ELU, SELU, GELU, tanh).
@@ -53,6 +56,7 @@ class Attributions:
     scores: np.ndarray
     relus: tuple[int, int]
     unguided: tuple[str, ...]
+    probe: ProbeSet
     plain_activations: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
 

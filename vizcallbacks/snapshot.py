@@ -172,3 +172,27 @@ def list_snapshots(run) -> list[Path]:
 def step_of(path: Path) -> int:
     """The step in a snapshot file's name."""
     return int(path.stem.split("-")[1])
+
+
+def read_run(run, step: int | None = None) -> tuple[Snapshot, ProbeSet]:
+    """A run's newest snapshot, or the one at `step`, and its probe set, from its folder.
+
+    Raises
+    ------
+    ValueError
+        There is none, or a file is damaged.
+    OSError
+        A file cannot be read.
+    """
+    paths = list_snapshots(run)
+    if step is not None:
+        paths = [path for path in paths if path == snapshot_path(run, step)]
+    if not paths:
+        wanted = "" if step is None else f" of step {step}"
+        raise ValueError(
+            f"{run} holds no attention snapshot{wanted}; give the folder of a run, as `logdir` was"
+        )
+    snapshot, probe = Snapshot.load(paths[-1]), ProbeSet.load(paths[-1].parent / "probe.npz")
+    if snapshot.digest != probe.digest:
+        raise ValueError(f"{paths[-1]} is of another probe set than the one beside it; take it again")
+    return snapshot, probe

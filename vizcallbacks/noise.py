@@ -1,0 +1,74 @@
+"""How far measures of attention differ between runs by themselves: the noise floor.
+
+`values` are (S, n) float64: a measure's values in S runs, NaN where undefined.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+TOLERANCE = {
+    "energy": 0.1,
+    "pointing": 0.15,
+    "dead": 0.1,
+    "border_share": 0.1,
+    "entropy": 0.1,
+    "gini": 0.1,
+    "probability": 0.2,
+    "flips": 0.1,
+    "spearman": 0.4,
+    "pearson": 0.4,
+    "cosine": 0.3,
+    "ssim": 0.5,
+    "top_k_iou": 0.6,
+    "centre_shift": 0.15,
+}
+"""By how much the mean over the images may change where one run is all there is to tell; an image: twice that."""
+
+
+def tolerance_of(name: str) -> float:
+    """The entry of TOLERANCE for a measure, "dead", or "energy/tag", or "grad_cam/spearman".
+
+    Raises
+    ------
+    ValueError
+        There is none: "score" has no natural range.
+    """
+    for part in name.split("/"):
+        if part in TOLERANCE:
+            return TOLERANCE[part]
+    known = ", ".join(TOLERANCE)
+    raise ValueError(f"'within noise' is not known for {name!r}, only for {known}; give a number instead")
+
+
+def margin(values: np.ndarray, variance: float) -> np.ndarray:
+    """Three standard deviations between the runs, of each column: (n,).
+
+    What one run cannot tell and few can hardly, `variance` stands in for, with the weight of two further runs:
+    with S runs and their variance s^2, 3 sqrt((2 variance + (S - 1) s^2) / (S + 1)).
+    """
+    squares, freedom = _spread(values)
+    return 3 * np.sqrt((2 * variance + squares) / (2 + freedom))
+
+
+def usual_variance(values: np.ndarray, tolerance: float) -> float:
+    """The variance between runs of a column of `values`, as all columns together tell it.
+
+    A tolerance, three standard deviations, again counts as two further runs: it is all there is for one run.
+    """
+    squares, freedom = _spread(values)
+    return float((2 * (tolerance / 3) ** 2 + squares.sum()) / (2 + freedom.sum()))
+
+
+def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column: the sum of squared distances from its mean, (S - 1) s^2, and S - 1."""
+    defined = ~np.isnan(values)
+    squares = np.where(defined, (values - mean_of_runs(values)) ** 2, 0).sum(axis=0)
+    return squares, np.maximum(defined.sum(axis=0) - 1, 0)
+
+
+def mean_of_runs(values: np.ndarray) -> np.ndarray:
+    """Mean of the defined values of each column: (n,), NaN where there is none."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    return np.where(count > 0, np.where(defined, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
