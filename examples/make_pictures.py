@@ -1,7 +1,8 @@
 """The README's pictures, from a demo's runs: ``python examples/make_pictures.py runs/demo``.
 
 Overviews are drawn from the probe set and snapshots that the handler wrote, for some of the digits; a panel and
-a history sheet are taken from the event file as they are. Small PNG files go to examples/pictures/.
+a history sheet are taken from the event file as they are; the report is made anew. Small PNG files go to
+examples/pictures/.
 """
 
 import io
@@ -13,7 +14,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
+from vizcallbacks.demo import check
 from vizcallbacks.render import pick_evenly
+from vizcallbacks.report_files import picture
 from vizcallbacks.sheets import Row, overview
 from vizcallbacks.snapshot import list_snapshots
 
@@ -53,3 +56,5 @@ if __name__ == "__main__":
     for name in ("biased", "honest"):
         save(overview_of(demo / name), f"{name}.png", 640)
         save(logged(demo / name, "attention/22_digit_1"), f"panel_{name}.png", 560)
+    probe = vc.ProbeSet.load(demo / "biased" / "attention" / "probe.npz")
+    save(picture(check(demo, probe), probe, count=2), "report.png", 560)

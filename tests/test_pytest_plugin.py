@@ -279,3 +279,12 @@ def test_it_is_safe_under_xdist(pytester, monkeypatch):
     pytester.runpytest_subprocess(*arguments, timeout=120).assert_outcomes(failed=8)
     assert len(list((pytester.path / "test_it").iterdir())) == 8
     pytester.runpytest_subprocess(*arguments, timeout=120).assert_outcomes(passed=8)
+
+
+@pytest.mark.slow
+def test_the_example_writes_its_baselines_and_passes_from_then_on(pytester):
+    example = Path(__file__).parents[1] / "examples" / "test_attention.py"
+    pytester.makepyfile(test_attention=example.read_text(encoding="utf-8"))
+    run(pytester).assert_outcomes(failed=2)
+    assert len(list((pytester.path / "test_attention").iterdir())) == 2
+    run(pytester).assert_outcomes(passed=2)

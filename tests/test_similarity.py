@@ -193,3 +193,24 @@ def test_one_map_s_own_scale_matters_to_ssim():
 def test_ranks_do_not_see_an_increasing_function(pair):
     curved = pair[0] ** 3 + 7
     np.testing.assert_allclose(similarity.spearman(curved, pair[1]), similarity.spearman(*pair), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["spearman", "pearson", "cosine"])
+@PROPERTIES
+@given(pair=pairs(SIGNED), seed=st.integers(0, 99))
+def test_where_the_cells_are_does_not_matter_to_a_correlation(name, pair, seed):
+    rows = [maps.reshape(len(maps), -1) for maps in pair]
+    order = np.random.default_rng(seed).permutation(rows[0].shape[1])
+    moved = [row[:, order].reshape(pair[0].shape) for row in rows]
+    function = SIMILARITY[name].function
+    np.testing.assert_allclose(function(*moved), function(*pair), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in SIMILARITY if name != "top_k_iou"])  # its ties go by index
+@PROPERTIES
+@given(pair=pairs(SIGNED))
+def test_mirrored_maps_are_as_similar(name, pair):
+    function = SIMILARITY[name].function
+    expected = function(*pair)
+    np.testing.assert_allclose(function(*(maps[:, ::-1] for maps in pair)), expected, atol=1e-9)
+    np.testing.assert_allclose(function(*(maps[:, :, ::-1] for maps in pair)), expected, atol=1e-9)

@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"  # before the imports: baselines note it
 
+from .ask import ask_net
 from .attribution import explain
 from .baseline import Baseline, NotComparableError
 from .handler import AttentionHandler
@@ -24,6 +25,7 @@ __all__ = [
     "Report",
     "Sanity",
     "Snapshot",
+    "ask_net",
     "compare",
     "explain",
     "instrumented",

@@ -15,7 +15,7 @@ from .measures import mean_defined
 from .noise import margin, tolerance_of, usual_variance
 from .probe import ProbeSet
 from .rules import parse_rules
-from .similarity import SIMILARITY
+from .similarity import SIMILARITY, split_similarity
 from .snapshot import Snapshot, read_run
 
 SCHEMA = 1
@@ -289,17 +289,6 @@ class Baseline:
         ):
             raise ValueError("its parts do not fit together")
         parse_rules(self.thresholds())
-
-
-def split_similarity(name: str, maps: Mapping[str, np.ndarray]) -> tuple[str, str]:
-    """ "grad_cam/spearman" -> ("grad_cam", "spearman"); ValueError, with what there is, if it is none of these."""
-    method, _, similarity = name.partition("/")
-    if method not in maps or similarity not in SIMILARITY:
-        raise ValueError(
-            f"there is no measure {name!r}; similarities are {', '.join(f'{m}/<one>' for m in maps)} "
-            f"of {', '.join(SIMILARITY)}"
-        )
-    return method, similarity
 
 
 _OTHER_PROBE = (

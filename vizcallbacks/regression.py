@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .baseline import Baseline, NotComparableError, split_similarity
+from .baseline import Baseline, NotComparableError
 from .measures import MEASURES, mean_defined
 from .noise import mean_of_runs
 from .probe import ProbeSet
 from .report import Finding, Report
 from .result import Attributions
 from .rules import RELATIONS, Rule, parse_rules
-from .similarity import SIMILARITY
+from .similarity import SIMILARITY, split_similarity
 from .snapshot import Snapshot, take
 
 MOST_UNDEFINED = 0.25

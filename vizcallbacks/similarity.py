@@ -12,6 +12,8 @@ as they are.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from .measures import (
@@ -117,6 +119,17 @@ SIMILARITY: dict[str, Measure] = {
     "top_k_iou": Measure(top_k_iou, "higher", (0, 1), FLAT, "arXiv:1710.10547"),
     "centre_shift": Measure(centre_shift, "lower", (0, 1), FLAT, "arXiv:1710.10547"),
 }
+
+
+def split_similarity(name: str, methods: Collection[str]) -> tuple[str, str]:
+    """ "grad_cam/spearman" -> ("grad_cam", "spearman"); ValueError, with what there is, if it is none of these."""
+    method, _, similarity = name.partition("/")
+    if method not in methods or similarity not in SIMILARITY:
+        raise ValueError(
+            f"there is no measure {name!r}; similarities are {', '.join(f'{m}/<one>' for m in methods)} "
+            f"of {', '.join(SIMILARITY)}"
+        )
+    return method, similarity
 
 
 def _pair(first, second, read=finite_values):
