@@ -10,7 +10,7 @@ On one machine, a scheduler, a server and two workers:
     DMLC_ROLE=worker python examples/distributed.py --shard-probes
     wait
 
-On several machines, give DMLC_PS_ROOT_URI the scheduler's address, leave out the second line, and start one
+On several machines, give DMLC_PS_ROOT_URI the scheduler's address, leave out the second line, and start a
 process on each. Without --shard-probes, worker 0 takes all snapshots; with it, each takes those of its share of
 the probe images, in a sub-run of its own that TensorBoard shows beside the others.
 """
