@@ -175,8 +175,8 @@ def _explain_chunk(
         for index in range(max(1, len(layers))):
             own = {}
             if layers:
-                own["activation"] = _channels_first(layers[index], activations[index])
-                own["gradient"] = _channels_first(layers[index], gradients[index])
+                own["activation"] = channels_first(layers[index], activations[index])
+                own["gradient"] = channels_first(layers[index], gradients[index])
             found = _apply(methods, {**shared, **own})
             maps.append(found[0])
             notes.append(found[1])
@@ -212,7 +212,7 @@ def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarra
     return MappingProxyType({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
-def _channels_first(layer, array: np.ndarray) -> np.ndarray:
+def channels_first(layer, array: np.ndarray) -> np.ndarray:
     """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
     axes = [layer._kwargs["layout"].index(letter) for letter in "NCHW"]
     return _single(array.transpose(axes))
