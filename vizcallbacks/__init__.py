@@ -3,6 +3,7 @@
 from .attribution import explain
 from .handler import AttentionHandler
 from .instrument import instrumented
+from .layer_list import Layer, layers
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
 from .result import Attributions
@@ -14,8 +15,10 @@ __all__ = [
     "AttentionHandler",
     "AttentionMonitor",
     "Attributions",
+    "Layer",
     "ProbeSet",
     "Snapshot",
     "explain",
     "instrumented",
+    "layers",
 ]

@@ -76,8 +76,8 @@ def _check_cpu(net, dtype) -> None:
     for block, path in block_paths(net):
         if isinstance(block, gluon.nn.Conv2D) and block._kwargs["layout"] != "NCHW":
             raise ValueError(
-                f"layer {path or block.name!r} has the layout {block._kwargs['layout']}, for which MXNet 1.9.1 has "
-                "no convolutions on the CPU; build the net with layout='NCHW'"
+                f"layer {path or block.name!r} has the layout {block._kwargs['layout']}, for which MXNet 1.9.1 "
+                "has no convolutions on the CPU; build the net with layout='NCHW'"
             )
 
 

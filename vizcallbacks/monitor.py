@@ -56,6 +56,8 @@ class AttentionMonitor:
         As for `explain`. With None, the prediction, drift is undefined where the prediction changed.
     batch_size : int
         Images per pass; bounds the memory.
+    extra : sequence of ndarray or NDArray, (N, ...)
+        Further inputs of the net, as for `explain`.
     show : int
         At most so many probe images are drawn; measures are over all.
     image_format : {"jpeg", "png"}
@@ -81,6 +83,7 @@ class AttentionMonitor:
         targets: Any = "label",
         *,
         batch_size: int = 16,
+        extra: Sequence = (),
         show: int = 12,
         image_format: str = "jpeg",
         on_error: str = "warn",
@@ -105,7 +108,7 @@ class AttentionMonitor:
         if isinstance(show, bool) or not isinstance(show, int) or show < 1:
             raise ValueError(f"show must be an int of at least 1, got {show!r}")
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
-        self._batch_size, self._on_error = batch_size, on_error
+        self._batch_size, self._on_error, self._extra = batch_size, on_error, tuple(extra)
         self._run, self._target = _run_folder(logdir), logdir
         self._encode = lambda picture: encode(picture, image_format)
         self._logger = logger or logging.getLogger(__name__)
@@ -202,7 +205,13 @@ class AttentionMonitor:
         if self._log is not None:
             return self._log
         first = explain(
-            net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
+            net,
+            self._probe[:1],
+            self._methods,
+            layer=self._layer,
+            targets=self._first_target(),
+            batch_size=1,
+            extra=[one[:1] for one in self._extra],
         )
         given = self._probe.labels if isinstance(self._targets, str) else self._targets
         if given is not None and not callable(given) and first.outputs is not None:
@@ -230,6 +239,7 @@ class AttentionMonitor:
             layer=self._layer,
             targets=self._targets,
             batch_size=self._batch_size,
+            extra=self._extra,
         )
         passed = time.perf_counter()
         taken = snapshots.take(result, self._probe, step, when, self._previous)
