@@ -12,7 +12,77 @@ pytestmark = pytest.mark.skipif(
 
 PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 
-LEVELS: list[dict[str, set[str]]] = []
+LEVELS: list[dict[str, set[str]]] = [
+    {
+        "archive": {"numpy"},
+        "cams": {"cv2", "numpy"},
+        "clever_hans": {"cv2", "mxnet", "numpy"},
+        "eventlog": {"numpy", "tensorboardX"},
+        "lettering": {"PIL", "numpy"},
+        "measures": {"numpy"},
+        "nn": {"mxnet"},
+        "noise": {"numpy"},
+        "probe_sources": {"cv2", "numpy"},
+        "rules": set(),
+        "tape": {"mxnet", "numpy"},
+        "targets": {"mxnet", "numpy"},
+        "version": set(),
+    },
+    {
+        "budget": set(),
+        "faithfulness": {"numpy"},
+        "instrument": {"mxnet"},
+        "multipass": {"numpy"},
+        "probe": {"numpy"},
+        "render": {"cv2", "numpy"},
+        "similarity": {"numpy"},
+    },
+    {
+        "inputs": {"mxnet", "numpy"},
+        "methods": {"numpy"},
+        "passes": {"mxnet", "numpy", "tqdm"},
+        "sheets": {"numpy"},
+        "workers": {"mxnet", "numpy"},
+    },
+    {
+        "result": {"numpy"},
+        "snapshot": {"numpy"},
+    },
+    {
+        "attribution": {"mxnet", "numpy"},
+        "baseline": {"numpy"},
+        "runfolder": set(),
+    },
+    {
+        "ask": {"mxnet", "numpy"},
+        "gradcam": {"mxnet", "numpy"},
+        "layer_list": {"mxnet"},
+        "randomise": {"mxnet", "numpy"},
+        "report": {"numpy"},
+    },
+    {
+        "album": {"cv2", "numpy"},
+        "regression": {"numpy"},
+        "report_files": {"numpy"},
+    },
+    {
+        "alarm": {"numpy"},
+        "check_command": set(),
+        "pytest_plugin": {"pytest"},
+    },
+    {
+        "monitor": {"mxnet", "numpy"},
+    },
+    {
+        "handler": {"mxnet"},
+    },
+    {
+        "demo": {"cv2", "mxnet", "numpy", "tqdm"},
+    },
+    {
+        "cli": set(),
+    },
+]
 """From the bottom up: module -> what it may import beside Python's own library and modules of lower levels."""
 
 OPTIONAL = {"clever_hans": {"skimage", "sklearn"}}

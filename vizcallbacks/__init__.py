@@ -1,12 +1,11 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
-__version__ = "0.1.0"  # before the imports: baselines note it
-
 from .ask import ask_net
 from .attribution import explain
 from .baseline import Baseline, NotComparableError
 from .handler import AttentionHandler
 from .instrument import instrumented
+from .layer_list import Layer, layers
 from .monitor import AttentionMonitor
 from .probe import ProbeSet
 from .randomise import Sanity, sanity
@@ -14,20 +13,24 @@ from .regression import compare
 from .report import Report
 from .result import Attributions
 from .snapshot import Snapshot
+from .version import __version__
 
 __all__ = [
     "AttentionHandler",
     "AttentionMonitor",
     "Attributions",
     "Baseline",
+    "Layer",
     "NotComparableError",
     "ProbeSet",
     "Report",
     "Sanity",
     "Snapshot",
+    "__version__",
     "ask_net",
     "compare",
     "explain",
     "instrumented",
+    "layers",
     "sanity",
 ]

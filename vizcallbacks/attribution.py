@@ -48,7 +48,8 @@ def explain(
     layer : Conv2D, str, sequence of these, or None
         The layer of the CAM family: a Conv2D of the net, its name, or its path ("features.8.1.body.3").
         Its output is what the block returns, after its own activation if it has one. None: the last Conv2D to
-        run whose output is larger than 1 x 1. A layer that runs several times counts where it ran last.
+        run whose output is larger than 1 x 1 and has a part in the score. A layer that runs several times counts
+        where it ran last.
     targets : None, "label", int, (N,) ints or callable
         The class whose score is explained: the predicted one, the probe's label, one for all, one for each; or a
         function from the net's outputs to scores, (N,) NDArray, by MXNet operators.
@@ -144,7 +145,7 @@ def _explain_chunk(
     needs = _needs(methods)
     try:
         run = instruments.forward(images, layers, extra)
-        outputs = _class_outputs(run.outputs)
+        outputs = class_outputs(run.outputs)
         with autograd.record(train_mode=False):
             score, classes = choose(run.outputs, outputs, part)
         run.tape.close(score)
@@ -169,15 +170,15 @@ def _explain_chunk(
             inputs.images[part],
             inputs.to_net,
             extra,
-            lambda raw: fixed(raw, _class_outputs(raw), whole)[0],
+            lambda raw: fixed(raw, class_outputs(raw), whole)[0],
             batch_size,
         )
         maps, notes = [], []
         for index in range(max(1, len(layers))):
             own = {}
             if layers:
-                own["activation"] = _channels_first(layers[index], activations[index])
-                own["gradient"] = _channels_first(layers[index], gradients[index])
+                own["activation"] = channels_first(layers[index], activations[index])
+                own["gradient"] = channels_first(layers[index], gradients[index])
             found = _apply(methods, {**shared, **own})
             maps.append(found[0])
             notes.append(found[1])
@@ -212,18 +213,23 @@ def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarra
     return MappingProxyType({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
-def _channels_first(layer, array: np.ndarray) -> np.ndarray:
+def channels_first(layer, array: np.ndarray) -> np.ndarray:
     """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
     axes = [layer._kwargs["layout"].index(letter) for letter in "NCHW"]
     return _single(array.transpose(axes))
 
 
 def _default_layer(run: Pass):
-    large = [layer for layer, output in run.ran if output.size > output.shape[0] * layer._channels]
+    reached = run.tape.reached([output for _, output in run.ran])
+    large = [
+        layer
+        for (layer, output), by_gradient in zip(run.ran, reached)
+        if by_gradient and output.size > output.shape[0] * layer._channels
+    ]
     if not large:
         raise ValueError(
-            "no Conv2D of the net gave an output larger than 1 x 1, so there is nothing to map; "
-            "use larger images, or name a layer"
+            "no Conv2D on the way to the target's score gave an output larger than 1 x 1, so there is nothing "
+            "to map; use larger images, or name a layer"
         )
     return large[-1]
 
@@ -239,6 +245,7 @@ def _taps(run: Pass, layers: list, instruments: Instruments) -> list:
     return [outputs[id(layer)] for layer in layers]
 
 
-def _class_outputs(outputs) -> np.ndarray | None:
+def class_outputs(outputs) -> np.ndarray | None:
+    """The net's outputs as (n, classes) float32, if that is what they are."""
     single = isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 2
     return outputs.asnumpy().astype(np.float32) if single else None

@@ -5,18 +5,19 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from types import MappingProxyType
 
-import mxnet as mx
 import numpy as np
 
-from . import __version__, archive
+from . import archive
 from .measures import mean_defined
 from .noise import margin, tolerance_of, usual_variance
 from .probe import ProbeSet
 from .rules import parse_rules
 from .similarity import SIMILARITY, split_similarity
 from .snapshot import Snapshot, read_run
+from .version import __version__
 
 SCHEMA = 1
 
@@ -304,7 +305,7 @@ def _stacks(lists: Mapping[str, list]) -> Mapping[str, np.ndarray]:
 def _versions() -> dict[str, str]:
     return {
         "vizcallbacks": __version__,
-        "mxnet": mx.__version__,
+        "mxnet": version("mxnet"),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

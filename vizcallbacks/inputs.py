@@ -10,6 +10,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from .instrument import block_paths
+
 
 class Inputs:
     """All inputs of a net, for all images.
@@ -59,12 +61,25 @@ def _context_and_type(net) -> tuple[Any, Any]:
         mx.context.current_context(),
     )
     types = [np.dtype(p.dtype) for p in parameters if p.name.endswith("weight")]
-    if types and types[0] == np.float16 and context.device_type == "cpu":
+    dtype = types[0] if types else np.dtype(np.float32)
+    if context.device_type == "cpu":
+        _check_cpu(net, dtype)
+    return context, dtype
+
+
+def _check_cpu(net, dtype) -> None:
+    """Refuse what MXNet cannot run on the CPU, in clearer words than its own."""
+    if dtype == np.float16:
         raise ValueError(
             "the net's weights are float16, for which MXNet 1.9.1 has no convolutions on the CPU; "
             "explain a copy after net.cast('float32')"
         )
-    return context, types[0] if types else np.dtype(np.float32)
+    for block, path in block_paths(net):
+        if isinstance(block, gluon.nn.Conv2D) and block._kwargs["layout"] != "NCHW":
+            raise ValueError(
+                f"layer {path or block.name!r} has the layout {block._kwargs['layout']}, for which MXNet 1.9.1 "
+                "has no convolutions on the CPU; build the net with layout='NCHW'"
+            )
 
 
 def _array(values) -> np.ndarray:

@@ -64,6 +64,8 @@ class AttentionMonitor:
         As for `explain`. With None, the prediction, drift is undefined where the prediction changed.
     batch_size : int
         Images per pass; bounds the memory.
+    extra : sequence of ndarray or NDArray, (N, ...)
+        Further inputs of the net, as for `explain`.
     show : int
         At most so many probe images are drawn; measures are over all.
     image_format : {"jpeg", "png"}
@@ -107,6 +109,7 @@ class AttentionMonitor:
         check_from: int = 1,
         sanity_period: int | None = None,
         batch_size: int = 16,
+        extra: Sequence = (),
         show: int = 12,
         image_format: str = "jpeg",
         on_error: str = "warn",
@@ -137,7 +140,11 @@ class AttentionMonitor:
             (probe, targets, None) if shard is None else part(shard, probe, targets, logdir)
         )
         self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
-        self._batch_size, self._on_error = batch_size, on_error
+        if extra and (shard is not None or sanity_period is not None):
+            raise ValueError(
+                "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
+            )
+        self._batch_size, self._on_error, self._extra = batch_size, on_error, tuple(extra)
         self._budget, self._stretched = Budget(max_overhead), False
         checked = baseline is not None or thresholds is not None
         alarm = (self._methods, baseline, thresholds, patience, action, check_from)
@@ -197,7 +204,13 @@ class AttentionMonitor:
             If the net cannot be explained with these arguments.
         """
         first = explain(
-            net, self._probe[:1], self._methods, layer=self._layer, targets=self._first_target(), batch_size=1
+            net,
+            self._probe[:1],
+            self._methods,
+            layer=self._layer,
+            targets=self._first_target(),
+            batch_size=1,
+            extra=[one[:1] for one in self._extra],
         )
         given = self._probe.labels if isinstance(self._targets, str) else self._targets
         classes = None
@@ -310,6 +323,7 @@ class AttentionMonitor:
             layer=self._layer,
             targets=self._targets,
             batch_size=self._batch_size,
+            extra=self._extra,
         )
         passed = time.perf_counter()
         taken = snapshots.take(result, self._probe, step, when, self._previous)

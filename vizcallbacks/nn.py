@@ -81,6 +81,10 @@ class _InstrumentedBlock(Instrumented):
 class Operators:
     """What `hybrid_forward` gets as ``F`` during a pass: `mx.nd` with the operators of `REPLACED` replaced."""
 
+    __slots__ = ("_block", "_native", "_prefix", "_tape")
+    # GluonCV asks whether "box_decode" is in F.contrib.__dict__
+    __dict__ = property(lambda self: self._native.__dict__)  # type: ignore[assignment]
+
     def __init__(self, tape, block: str, native=mx.nd, prefix: str = "") -> None:
         self._tape, self._block, self._native, self._prefix = tape, block, native, prefix
 
@@ -160,6 +164,12 @@ def _dropout(native, tape, block, data, *args, **kwargs):
     return data
 
 
+def _box_decode(native, tape, block, *args, **kwargs):
+    # boxes get no gradient: MXNet's own is zero, and its backward pass crashes the process in GluonCV's SSD
+    with autograd.pause():
+        return native(*args, **kwargs)
+
+
 REPLACED: dict[str, Callable[..., Any]] = {
     "Convolution": _in_train_mode,
     "Deconvolution": _in_train_mode,
@@ -174,6 +184,7 @@ REPLACED: dict[str, Callable[..., Any]] = {
     "contrib.SyncBatchNorm": _sync_batch_norm,
     "Pooling": _pooling,
     "Dropout": _dropout,
+    "contrib.box_decode": _box_decode,
     # the same where mx.npx.set_np() is on
     "npx.relu": _npx_relu,
     "npx.activation": _activation,

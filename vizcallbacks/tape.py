@@ -47,6 +47,33 @@ negative gradient through, as they let negative values through. None: no activat
 
 POOLINGS = {"Pooling": lambda attrs: attrs.get("pool_type", "max") == "max"}
 OPAQUE = {"_CachedOp": lambda attrs: True}
+NO_GRADIENT = {
+    "BlockGrad",
+    "_contrib_box_decode",
+    "zeros_like",
+    "ones_like",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "rint",
+    "fix",
+    "trunc",
+    "argmax",
+    "argmin",
+    "argsort",
+    "one_hot",
+    *(
+        f"_{name}_scalar"
+        for name in ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+    ),
+    *(
+        f"{prefix}{name}"
+        for name in ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+        for prefix in ("_", "broadcast_")
+    ),
+}
+"""Operators that let no gradient through, as those of other networks than image classifiers use them."""
 SHIFTS = ("_plus_scalar", "_npi_add_scalar")
 
 
@@ -132,7 +159,7 @@ class Tape:
             return values
         piece = self._read(output, block)
         if not piece.inputs:
-            return values
+            return values.detach()  # MXNet crashes on a record along which there is no gradient at all
         leaf = self.start(values)
         self._pieces.append(replace(piece, leaf=leaf))
         return leaf.array
@@ -171,6 +198,14 @@ class Tape:
                 "F.Pooling"
             )
         self._pieces.append(piece)
+
+    def reached(self, arrays) -> list[bool]:
+        """Whether the score that closed the tape depends on each of the leaves' `arrays`."""
+        names: set[str] = set()
+        for piece in reversed(self._pieces):
+            if piece.leaf is None or piece.leaf.name in names:
+                names.update(leaf.name for leaf in piece.inputs)
+        return [id(array) in self._started and self._started[id(array)].name in names for array in arrays]
 
     @property
     def relus(self) -> tuple[int, int]:
@@ -252,8 +287,21 @@ class Tape:
                     self._unguided.add(node["name"])
             elif kind:
                 self._plain[node["name"]] = kind
-        inputs = tuple(self._leaves[node["name"]] for node in nodes if node["name"] in self._leaves)
+        inputs = tuple(
+            self._leaves[nodes[i]["name"]] for i in _differentiable(nodes) if nodes[i]["name"] in self._leaves
+        )
         return Piece(output, inputs, None, rectified=activation_kind(nodes) == "relu")
+
+
+def _differentiable(nodes: list[dict[str, Any]]) -> list[int]:
+    """Indices of the nodes from which a gradient of the last one can come."""
+    reached = {len(nodes) - 1} if nodes else set()
+    for i in range(len(nodes) - 1, -1, -1):
+        node = nodes[i]
+        if i in reached and node["op"] not in NO_GRADIENT:
+            # the first input of `where` is its condition
+            reached.update(j for j, *_ in node["inputs"][node["op"] == "where" :])
+    return sorted(reached)
 
 
 def activation_kind(nodes: list[dict[str, Any]], index: int = -1) -> str | None:
