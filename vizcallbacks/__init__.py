@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"  # before the imports: baselines note it
 
+from .alarm import AttentionAlarm
 from .ask import ask_net
 from .attribution import Attributions, explain
 from .baseline import Baseline, NotComparableError
@@ -15,6 +16,7 @@ from .report import Report
 from .snapshot import Snapshot
 
 __all__ = [
+    "AttentionAlarm",
     "AttentionHandler",
     "AttentionMonitor",
     "Attributions",
