@@ -1,5 +1,6 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
+from .alarm import AttentionAlarm
 from .ask import ask_net
 from .attribution import explain
 from .baseline import Baseline, NotComparableError
@@ -16,6 +17,7 @@ from .snapshot import Snapshot
 from .version import __version__
 
 __all__ = [
+    "AttentionAlarm",
     "AttentionHandler",
     "AttentionMonitor",
     "Attributions",

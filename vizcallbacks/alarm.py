@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Alarm:
     def __init__(
         self,
         probe: ProbeSet,
-        methods: Iterable[str],
+        methods: Sequence[str],
         baseline: Baseline | str | os.PathLike | None = None,
         thresholds: Mapping[str, str | Iterable[str]] | None = None,
         patience: int = 2,
@@ -88,7 +89,7 @@ class Alarm:
                 raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")
         self._probe, self._thresholds = probe, thresholds
         self._patience, self._action, self._from = patience, action, check_from
-        self._accepted = "a new baseline.npz"
+        self._accepted = "baseline.npz"
         self._from_best = isinstance(baseline, str) and baseline == BEST
         self._baseline: Baseline | None = None
         if isinstance(baseline, (str, os.PathLike)) and not self._from_best:
@@ -99,6 +100,10 @@ class Alarm:
                 raise NotComparableError("the baseline is of another probe set; accept one of this")
         elif baseline is not None and not self._from_best:
             raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
+        if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
+            raise ValueError(
+                "baseline='best' needs maps of the CAM family; compute the method 'grad_cam' as well"
+            )
         if thresholds is not None:
             _check_rules(thresholds, probe, methods, self._baseline, self._from_best)
         elif self._baseline is None and not self._from_best:
@@ -147,8 +152,9 @@ class Alarm:
     def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
-        command = f"vizcallbacks accept {run} --step {report.snapshot.step} --out {self._accepted}"
-        report = replace(report, files=(str(path),), accept=command)
+        command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "
+        command += f"--out {shlex.quote(self._accepted)}"
+        report = replace(report, files=(str(path),), accept="" if report.baseline is None else command)
 
         def job(sink: Sink) -> None:
             sink.text("attention_check/report", f"```\n{report}\n```", report.snapshot.step)
