@@ -225,6 +225,12 @@ def test_a_wrong_argument_raises_on_idle_workers_too(tmp_path):
         fit_with([vc.AttentionHandler(probe, tmp_path, rank=1, size=2, layer="conv9")])
 
 
+@pytest.mark.parametrize("shard", [(2, 2), (0,), 1, (3, 4), ("0", 2)])
+def test_a_shard_that_names_no_image_is_refused(shard, tmp_path):
+    with pytest.raises(ValueError, match="rank"):
+        vc.AttentionMonitor(vc.ProbeSet(images(3), labels=[0, 1, 2]), tmp_path, shard=shard)
+
+
 def test_shards_in_the_users_own_writer_are_refused(tmp_path):
     probe = vc.ProbeSet(images(3), labels=np.arange(3))
     with SummaryWriter(str(tmp_path)) as writer, pytest.raises(ValueError, match="each worker has a sub-run"):

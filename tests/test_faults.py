@@ -100,11 +100,13 @@ def test_training_finishes_with_one_warning_on_a_disk_that_is_full(tmp_path):
 
 
 def test_an_unwritable_folder_is_an_error_before_training(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    process = start(tmp_path / "file" / "run", "none")
+    process = start(tmp_path / "run", "unwritable from the start")
     _, log = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "is no folder; give another path" in log.splitlines()[-1]
+    assert log.splitlines()[-1].startswith(
+        "ValueError: logdir must be a folder of this machine that can be written"
+    )
+    assert log.splitlines()[-1].endswith("is read-only to you; give another path")
 
 
 def test_after_kill_9_every_file_is_whole_and_the_run_goes_on(tmp_path):

@@ -23,7 +23,7 @@ from .test_monitor import probe_set, train
 BATCHES = 3  # in an epoch
 
 
-def fit(run, checkpoints, epochs=None, batches=None, period=None, seed=0, **options):
+def fit(run, checkpoints, epochs=None, batches=None, seed=0, resume=True, **options):
     """As a script that is started again and again: everything new but the folders; returns the handler."""
     mx.random.seed(seed)  # another net each time: what is the same comes from the checkpoint
     net = small_net(hybridize=True)
@@ -36,10 +36,8 @@ def fit(run, checkpoints, epochs=None, batches=None, period=None, seed=0, **opti
     estimator.logger.setLevel(logging.ERROR)
     data = gluon.data.ArrayDataset(images(12, seed=3), np.arange(12, dtype="float32") % 4)
     handler = vc.AttentionHandler(probe_set(), run, image_format="png", **options)
-    period = period or ({"epoch_period": 1} if epochs else {"epoch_period": None, "batch_period": 2})
-    checkpoint = CheckpointHandler(
-        str(checkpoints), resume_from_checkpoint=True, **{"max_checkpoints": 99, **period}
-    )
+    period = {"epoch_period": 1} if epochs else {"epoch_period": None, "batch_period": 2}
+    checkpoint = CheckpointHandler(str(checkpoints), resume_from_checkpoint=resume, **period)
     estimator.fit(
         gluon.data.DataLoader(data, 12 // BATCHES),
         epochs=epochs,
@@ -91,6 +89,14 @@ def test_a_fit_by_batches_goes_on_counting_batches(tmp_path):
     assert handler.monitor.failures == 0
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_steps_in_batches_go_on_from_a_checkpoint_of_epochs(first, tmp_path):
+    """MXNet numbers checkpoints otherwise if the first fit resumes, from nothing, as well."""
+    for epochs, resume in [(2, first), (3, True), (4, True)]:
+        fit(tmp_path / "run", tmp_path / "a", epochs=epochs, resume=resume, epoch_period=None, batch_period=3)
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "run")] == [0, 3, 6, 9, 12]
+
+
 def test_a_resumed_fit_in_a_new_folder_begins_at_its_epoch(tmp_path):
     fit(tmp_path / "first", tmp_path / "a", epochs=2)
     fit(tmp_path / "second", tmp_path / "a", epochs=4)
@@ -132,11 +138,11 @@ def test_a_loop_that_starts_at_epoch_7_equals_one_that_was_never_interrupted(tmp
 def test_sheets_are_the_same_when_there_are_more_snapshots_than_are_kept_in_memory(tmp_path):
     mx.random.seed(1)
     net = small_net()
-    loop(tmp_path / "whole", 0, 63, net, "jpeg")
+    loop(tmp_path / "whole", 0, 34, net, "jpeg")
     mx.random.seed(1)
     net = small_net()
-    loop(tmp_path / "parts", 0, 41, net, "jpeg")
-    loop(tmp_path / "parts", 41, 63, net, "jpeg")
+    loop(tmp_path / "parts", 0, 27, net, "jpeg")
+    loop(tmp_path / "parts", 27, 34, net, "jpeg")
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
 

@@ -39,6 +39,7 @@ FAULTS = {
     "none": lambda run: None,
     "deleted": lambda run: shutil.rmtree(run),
     "unwritable": make_unwritable,
+    "unwritable from the start": lambda run: None,
     "full": lambda run: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY)),
     "killed": lambda run: os.kill(os.getpid(), signal.SIGKILL),
     "slow": lambda run: time.sleep(1.0),
@@ -77,6 +78,9 @@ def main(run: str, fault: str) -> None:
     estimator.logger.propagate = False
     handlers, failures = [], lambda: 0
     if run != "-":
+        if fault == "unwritable from the start":
+            (Path(run) / "attention").mkdir(parents=True)
+            make_unwritable(Path(run))
         attention = vc.AttentionHandler(probe, run, image_format="png")
         handlers, failures = [attention, Fault(Path(run), FAULTS[fault])], lambda: attention.monitor.failures
     workers = 0 if fault == "unwritable" else 2  # root's workers would not talk to somebody else

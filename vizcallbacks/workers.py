@@ -53,11 +53,13 @@ def part(
         raise ValueError(
             "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
         )
+    if not isinstance(worker, tuple) or len(worker) != 2:
+        raise ValueError(f"shard must be (rank, size), got {worker!r}")
     rank, size = check_worker(*worker) or Worker()
     numbers = list(range(rank, len(probe), size))
     if not numbers:
         raise ValueError(
-            f"there must be a probe image for the worker, got {len(probe)} for number {rank} of {size}"
+            f"there must be a probe image for each worker, got {len(probe)} for rank {rank} of {size}"
         )
     one_for_each = isinstance(targets, (list, tuple, np.ndarray)) and len(targets) == len(probe)
     return probe[numbers], np.asarray(targets)[numbers] if one_for_each else targets, numbers
@@ -110,17 +112,19 @@ def find_trained(estimator: Any) -> Trained:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         values = frame.f_locals
-        if values.get("self") is estimator:
+        if "self" in values and values["self"] is estimator:
             for handlers in values.values():
                 for handler in handlers if isinstance(handlers, list) else ():
                     if isinstance(handler, CheckpointHandler) and getattr(handler, "trained_epoch", -1) >= 0:
-                        return _resumed_from(handler)
+                        return _resumed_from(handler, estimator.trainer)
         frame = frame.f_back
     return Trained()
 
 
-def _resumed_from(handler: CheckpointHandler) -> Trained:
-    """Its file names count from 0: epochs finished, but at an epoch's end batches begun."""
+def _resumed_from(handler: CheckpointHandler, trainer: Any) -> Trained:
+    """Its file names count from 0: the epochs finished; the batches finished, or at an epoch's end begun."""
     if handler.batch_period:
         return Trained(handler.trained_epoch, handler.trained_batch + 1)
-    return Trained(handler.trained_epoch + 1, handler.trained_batch)
+    # one batch less is counted there if the first of all fits was one that resumes already
+    missing = trainer.optimizer.num_update == handler.trained_batch + 1
+    return Trained(handler.trained_epoch + 1, handler.trained_batch + missing)
