@@ -16,13 +16,14 @@ from mxnet import autograd
 from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd
 
 import vizcallbacks as vc
+from vizcallbacks.methods import METHODS
 from vizcallbacks.snapshot import list_snapshots
 
 from .conftest import images, state_of
 from .training_bits import LABELS, Case, Net, fit, loop, unchanged
 
 STATIC = {"static_alloc": True, "static_shape": True}
-METHODS = ("grad_cam", "guided_grad_cam", "saliency", "gradient")
+SEVERAL = ("grad_cam", "guided_grad_cam", "saliency", "gradient")
 
 CASES = {
     "plain": Case(),
@@ -54,7 +55,7 @@ def probe_set(count=3):
 
 
 def monitor_in(folder, **options):
-    options = {"methods": METHODS, "batch_size": 2, "show": 1, "on_error": "raise", **options}
+    options = {"methods": SEVERAL, "batch_size": 2, "show": 1, "on_error": "raise", **options}
     return vc.AttentionMonitor(probe_set(), folder / "run", **options)
 
 
@@ -107,7 +108,7 @@ PERIODS = {
 @pytest.mark.parametrize("name", CASES)
 def test_an_estimator_fit_ends_in_the_same_bits(name, when, tmp_path):
     handler = vc.AttentionHandler(
-        probe_set(), tmp_path / "run", methods=METHODS, show=1, on_error="raise", **PERIODS[when]
+        probe_set(), tmp_path / "run", methods=SEVERAL, show=1, on_error="raise", **PERIODS[when]
     )
     before, after = Looks(999), Looks(1001)
     watched = fit(CASES[name], tmp_path, [before, handler, after])
@@ -116,6 +117,20 @@ def test_an_estimator_fit_ends_in_the_same_bits(name, when, tmp_path):
     taken = {"before training": 1, "per epoch": 2, "per batch": 7}[when]
     assert len(list_snapshots(tmp_path / "run")) == taken
     assert watched == plain(fit, name)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_leaves_the_same_bits(method, tmp_path):
+    name = "hybridized, adam, add, two contexts"
+    with monitor_in(tmp_path, methods=(method,)) as monitor:
+
+        def watch(net, step):
+            if step % 3 == 0:
+                unchanged(net, lambda: monitor.snapshot(net, step))
+
+        watched = loop(CASES[name], tmp_path, watch)
+    assert monitor.failures == 0
+    assert watched == plain(loop, name)
 
 
 def test_the_comparison_notices_a_training_that_was_touched(tmp_path):
@@ -223,7 +238,7 @@ def test_ctrl_c_at_any_moment_leaves_the_net_as_it_was():
     net.hybridize()
 
     def explain():
-        vc.explain(net, probe, METHODS, batch_size=2)
+        vc.explain(net, probe, SEVERAL, batch_size=2)
 
     explain()
     began = time.perf_counter()
