@@ -21,7 +21,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboardX import SummaryWriter
 
-from vizcallbacks.eventlog import EventLog, Sink, check_logdir, clean_label, clean_tag
+from vizcallbacks.eventfile import check_logdir
+from vizcallbacks.eventlog import EventLog, Sink, clean_label, clean_tag
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

@@ -17,7 +17,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "archive": {"numpy"},
         "cams": {"cv2", "numpy"},
         "clever_hans": {"cv2", "mxnet", "numpy"},
-        "eventlog": {"numpy", "tensorboardX"},
+        "eventfile": {"numpy", "tensorboardX"},
         "graph": {"mxnet"},
         "lettering": {"PIL", "numpy"},
         "measures": {"numpy"},
@@ -29,7 +29,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "version": set(),
     },
     {
-        "budget": set(),
+        "eventlog": {"numpy"},
         "faithfulness": {"numpy"},
         "multipass": {"numpy"},
         "probe": {"numpy"},
@@ -38,6 +38,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "tape": {"mxnet", "numpy"},
     },
     {
+        "budget": set(),
         "instrument": {"mxnet"},
         "methods": {"numpy"},
         "sheets": {"numpy"},

@@ -2,33 +2,22 @@
 
 The training thread hands over closures; one daemon thread runs them, and whatever a disk can do (be full,
 be slow, vanish, never answer) happens to that thread alone. Rendering, encoding and other files go there too.
-
-Records are written one by one, unbuffered, by tensorboardX's messages and checksums but not by its
-`EventsWriter`: that one truncates an existing file of the same name, keeps a buffer that a forked child
-flushes into its parent's file, and cannot tell where the last whole record ends when a write fails half-way.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
-import errno
 import logging
 import os
 import queue
 import re
-import secrets
-import socket
-import struct
 import threading
 import time
 from typing import Any, Callable, SupportsFloat
 
 import numpy as np
-from tensorboardX import summary
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import masked_crc32c
+
+from .eventfile import FOLDER, EventFile, StillDownError, check_logdir
 
 
 class EventLog:
@@ -94,7 +83,7 @@ class EventLog:
         if not hasattr(target, "add_scalar"):
             check_logdir(target)
             self._name = os.fsdecode(target)
-            self._backend = _EventFile(self._name, clean_label(filename_suffix), encode, retry_seconds)
+            self._backend = EventFile(self._name, clean_label(filename_suffix), encode, retry_seconds)
         self._queue: queue.Queue[Any] = queue.Queue(max_pending)
         self._wait_seconds, self._close_seconds = wait_seconds, close_seconds
         self._logger = logger or logging.getLogger(__name__)
@@ -112,12 +101,12 @@ class EventLog:
         """Make the folder and the event file, so that an unusable one raises (ValueError) before training."""
         if self._thread is not None:
             raise RuntimeError("an EventLog is opened once; make a new one for a new run")
-        if isinstance(self._backend, _EventFile):
+        if isinstance(self._backend, EventFile):
             try:
                 os.makedirs(self._name, exist_ok=True)
                 self._backend.open()
             except OSError as error:
-                raise ValueError(f"{_FOLDER} {self._name!r}: {error}; give another path") from error
+                raise ValueError(f"{FOLDER} {self._name!r}: {error}; give another path") from error
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._work, name="vizcallbacks-eventlog", daemon=True)
         self._thread.start()
@@ -196,7 +185,7 @@ class EventLog:
                 last = item
             else:
                 item.done.set()
-        if isinstance(self._backend, _EventFile):
+        if isinstance(self._backend, EventFile):
             self._backend.close()
         if last:
             last.done.set()
@@ -214,7 +203,7 @@ class EventLog:
         try:
             self._backend.flush()
         except Exception as error:
-            if not isinstance(error, _StillDown):  # which was reported, and kept its whole records
+            if not isinstance(error, StillDownError):  # which was reported, and kept its whole records
                 self._lost += self._unsynced
                 self._report(error)
             self._unsynced = 0
@@ -263,20 +252,6 @@ class Sink:
         self._backend.add_text(clean_tag(tag), text, step, walltime=self.wall_time)
 
 
-def check_logdir(path: Any) -> None:
-    """Raise ValueError unless `path` is a folder that can be written, or made; nothing is made."""
-    path = os.fsdecode(path)
-    if "://" in path:
-        raise ValueError(f"{_FOLDER} {path!r}; for remote storage give a SummaryWriter")
-    existing = os.path.abspath(path)
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing)
-    if not os.path.isdir(existing):
-        raise ValueError(f"{_FOLDER} {path!r}, where {existing!r} is no folder; give another path")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f"{_FOLDER} {path!r}, where {existing!r} is read-only to you; give another path")
-
-
 def clean_tag(text: str) -> str:
     """A tag as TensorBoard takes it: all but ASCII letters, digits and `-_./` is `_`, leading slashes go."""
     return re.sub(r"[^A-Za-z0-9\-_./]", "_", text).lstrip("/")
@@ -288,9 +263,6 @@ def clean_label(text: str, limit: int = 40) -> str:
     return text.lstrip(".").rjust(len(text), "_")
 
 
-_FOLDER = "logdir must be a folder of this machine that can be written, got"
-
-
 class _Marker:
     """Passes through the queue behind the jobs; `done` once they are worked off."""
 
@@ -298,96 +270,3 @@ class _Marker:
         self.last = last
         self.synced = False
         self.done = threading.Event()
-
-
-class _StillDown(OSError):
-    """The event file failed before, and it is not yet time for the next try."""
-
-
-class _EventFile:
-    """An event file with those methods of a SummaryWriter that `Sink` needs; used by one thread."""
-
-    def __init__(self, folder: str, suffix: str, encode: Callable | None, retry_seconds: float):
-        self._folder, self._suffix, self._encode, self._retry_seconds = folder, suffix, encode, retry_seconds
-        self._file: Any = None
-        self._retry_at = 0.0
-
-    def open(self) -> None:
-        seconds, fraction = divmod(time.time_ns(), 10**9)  # files are read in the order of their names
-        token = secrets.token_hex(4)  # the random module's stream belongs to the training
-        unique = f"{socket.gethostname()}.{fraction:09d}.{os.getpid()}.{token}"
-        name = f"events.out.tfevents.{seconds:010d}.{unique}{self._suffix}"
-        self._path = os.path.join(self._folder, name)
-        self._header = self._whole = self._synced = 0  # sizes in bytes
-        self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115 (closed by close and _break_off)
-        self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._header = self._synced = self._whole
-
-    def add_scalar(self, tag: str, value: float, step: int, walltime: float) -> None:
-        self._add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step, walltime)
-
-    def add_image(self, tag: str, picture: np.ndarray, step: int, walltime: float, dataformats: str) -> None:
-        if self._encode is None:
-            self._add(summary.image(tag, picture, dataformats=dataformats), step, walltime)
-        else:
-            height, width = picture.shape[:2]
-            image = Summary.Image(height=height, width=width, colorspace=3)
-            image.encoded_image_string = self._encode(picture)
-            self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step, walltime)
-
-    def add_text(self, tag: str, text: str, step: int, walltime: float) -> None:
-        self._add(summary.text(tag, text), step, walltime)
-
-    def flush(self) -> None:
-        if self._file is None:
-            raise _StillDown("the next job tries again")
-        try:
-            os.fsync(self._file.fileno())
-            if os.fstat(self._file.fileno()).st_nlink == 0:
-                raise FileNotFoundError(errno.ENOENT, "the event file was deleted", self._path)
-        except OSError:
-            self._break_off(self._synced)
-            raise
-        self._synced = self._whole
-
-    def close(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # a network disk may report again what flush has reported
-                self._file.close()
-            self._file = None
-
-    def _add(self, message: Summary, step: int, walltime: float) -> None:
-        if self._file is None:
-            if time.monotonic() < self._retry_at:
-                raise _StillDown(f"not tried again within {self._retry_seconds:g} s")
-            self._retry_at = time.monotonic() + self._retry_seconds
-            self.open()
-        self._append(Event(wall_time=walltime, step=step, summary=message))
-
-    def _append(self, event: Event) -> None:
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
-        record = (
-            length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
-        )
-        rest = memoryview(record)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._break_off(self._whole)
-            raise
-        self._whole += len(record)
-
-    def _break_off(self, size: int) -> None:
-        """Leave the first `size` bytes, whole records, or no file if that is only its header."""
-        self._retry_at = time.monotonic() + self._retry_seconds
-        with contextlib.suppress(
-            OSError
-        ):  # readers stop at a broken record: what cannot be cut does little harm
-            if size > self._header:
-                self._file.truncate(size)
-                os.fsync(self._file.fileno())
-            else:
-                os.unlink(self._path)
-        self.close()

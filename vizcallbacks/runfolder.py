@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import snapshot as snapshots
-from .eventlog import check_logdir
+from .eventfile import check_logdir
 from .probe import ProbeSet
 from .snapshot import Snapshot
 
