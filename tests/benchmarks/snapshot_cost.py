@@ -13,16 +13,19 @@ mean something on another machine.
 What was tried, in steps, default methods / Grad-CAM and guided only (loaded machine, so only lines of one run compare):
 
 - An operator in Python for the guided ReLU: wrong numbers on oneDNN, see `vizcallbacks.tape`.
-- The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17. Nearly all of
-  it is BatchNorm's backward, on a memory layout in which gradients come after a forward pass in predict mode.
+- The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17.
+  Nearly all of it is BatchNorm's backward, on a memory layout in which gradients come after a forward pass in
+  predict mode.
 - The gradient copied into plain layout at each cut: mobilenet 2.7 / 2.0.
-- Convolutions, dense layers, activations, BatchNorm (on global statistics) and pooling in train mode, so that gradients
-  need no copy, and `autograd.grad` in place of buffers: mobilenet 1.7 / 1.15 in the same run. Kept. Scores then differ
-  from those of predict mode by rounding (1e-6; Winograd convolutions of predict mode are the coarser ones).
-- Compiled segments of the net's traced graph, one CachedOp for each: mobilenet 1.8 / 1.1 in the same run. Not kept: no faster
-  than the line above, and two ways to hold to the same truth. Static memory, built anew for each snapshot: 2.3.
-- Plain and guided gradient share the forward pass only, as they differ from the first activation on; hence the default
-  methods, with saliency's plain gradient down to the image, cannot come below about 1.5 floors.
+- Convolutions, dense layers, activations, BatchNorm (on global statistics) and pooling in train mode, so that
+  gradients need no copy, and `autograd.grad` in place of buffers: mobilenet 1.7 / 1.15 in the same run. Kept.
+  Scores then differ from those of predict mode by rounding (1e-6; Winograd convolutions of predict mode are
+  the coarser ones).
+- Compiled segments of the net's traced graph, one CachedOp for each: mobilenet 1.8 / 1.1 in the same run. Not
+  kept: no faster than the line above, and two ways to hold to the same truth. Static memory, built anew for
+  each snapshot: 2.3.
+- Plain and guided gradient share the forward pass only, as they differ from the first activation on; hence
+  the default methods, with saliency's plain gradient down to the image, cannot come below about 1.5 floors.
 """
 
 from __future__ import annotations
