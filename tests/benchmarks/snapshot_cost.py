@@ -10,7 +10,7 @@ Measured cold: before each measurement run training steps, as in real use. Warm 
 whatever keeps memory or compiled graphs from one snapshot to the next. Medians over the rounds; only ratios
 mean something on another machine.
 
-What was tried, in steps, default methods / Grad-CAM and guided only (loaded machine, so only lines of one run compare):
+What was tried, in steps, default methods / Grad-CAM and guided only (on a loaded machine: compare within a run):
 
 - An operator in Python for the guided ReLU: wrong numbers on oneDNN, see `vizcallbacks.tape`.
 - The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17.
@@ -25,7 +25,8 @@ What was tried, in steps, default methods / Grad-CAM and guided only (loaded mac
   kept: no faster than the line above, and two ways to hold to the same truth. Static memory, built anew for
   each snapshot: 2.3.
 - Plain and guided gradient share the forward pass only, as they differ from the first activation on; hence
-  the default methods, with saliency's plain gradient down to the image, cannot come below about 1.5 floors.
+  the default methods, with saliency's plain gradient down to the image, cannot come below about 1.5 floors
+  where forward and backward pass cost alike.
 """
 
 from __future__ import annotations
