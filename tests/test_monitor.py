@@ -272,7 +272,7 @@ def test_labels_beyond_the_nets_classes_raise_at_its_start(tmp_path):
         vc.AttentionMonitor(probe, tmp_path).start(small_net())
 
 
-@pytest.mark.parametrize("step", [-1, 1.5, True])
+@pytest.mark.parametrize("step", [-1, 1.5, True, "3", None])
 def test_a_step_must_be_a_count(step, tmp_path):
     with pytest.raises(ValueError, match="step must be an int"):
         vc.AttentionMonitor(probe_set(), tmp_path).snapshot(small_net(), step)

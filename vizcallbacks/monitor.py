@@ -241,7 +241,7 @@ class AttentionMonitor:
         Snapshot
             None if it failed and `on_error` is "warn", or if `max_overhead` left it out.
         """
-        if isinstance(step, bool) or int(step) != step or step < 0:
+        if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
             raise ValueError(f"step must be an int of at least 0, got {step!r}")
         step = int(step)
         log = self._started(net, step)
