@@ -59,6 +59,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "ask": {"mxnet", "numpy"},
         "gradcam": {"mxnet", "numpy"},
         "layer_list": {"mxnet"},
+        "question": {"mxnet", "numpy"},
         "randomise": {"mxnet", "numpy"},
         "report": {"numpy"},
     },

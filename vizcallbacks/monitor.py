@@ -9,26 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
 from . import snapshot as snapshots
 from .alarm import Alarm
 from .album import Album
-from .attribution import DEFAULT_METHODS, check_batch_size, explain
+from .attribution import DEFAULT_METHODS
 from .baseline import Baseline
 from .budget import Budget, Drawing, timed
 from .eventlog import EventLog
 from .measures import mean_defined
-from .methods import check_methods
 from .probe import ProbeSet
+from .question import Question
 from .randomise import sanity, sanity_job
 from .render import encode
 from .report import Report
 from .runfolder import RunFolder
 from .snapshot import Snapshot
-from .targets import score_of
 from .workers import part
 
 ON_ERROR = ("warn", "raise")
@@ -121,12 +119,6 @@ class AttentionMonitor:
             raise TypeError(
                 f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)"
             )
-        check_batch_size(batch_size)
-        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
-        if isinstance(layer, (list, tuple)):
-            raise ValueError(
-                f"layer must be one Conv2D, its name or path, got {layer!r}; use a monitor for each"
-            )
         for name, value, allowed in (
             ("on_error", on_error, ON_ERROR),
             ("image_format", image_format, IMAGE_FORMATS),
@@ -139,15 +131,15 @@ class AttentionMonitor:
         probe, targets, numbers = (
             (probe, targets, None) if shard is None else part(shard, probe, targets, logdir)
         )
-        self._probe, self._methods, self._layer, self._targets = probe, check_methods(methods), layer, targets
         if extra and (shard is not None or sanity_period is not None):
             raise ValueError(
                 "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
             )
-        self._batch_size, self._on_error, self._extra = batch_size, on_error, tuple(extra)
+        self._question = Question(probe, methods, layer, targets, batch_size, extra)
+        self._on_error = on_error
         self._budget, self._stretched = Budget(max_overhead), False
         checked = baseline is not None or thresholds is not None
-        alarm = (self._methods, baseline, thresholds, patience, action, check_from)
+        alarm = (self._question.methods, baseline, thresholds, patience, action, check_from)
         self._alarm = Alarm(probe, *alarm) if checked else None
         self._stop = False
         self._sanity_period, self._taken = sanity_period, 0
@@ -156,7 +148,7 @@ class AttentionMonitor:
         self._folder = RunFolder(logdir, "" if shard is None else f"worker-{shard[0]}", self._logger)
         self._target = logdir if shard is None else self._folder.path
         self._pending = max(64, 3 * (2 * show + 4))  # jobs of three snapshots may wait
-        self._album = Album(probe, self._methods, show, numbers)
+        self._album = Album(probe, self._question.methods, show, numbers)
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
@@ -203,27 +195,9 @@ class AttentionMonitor:
         TypeError, ValueError
             If the net cannot be explained with these arguments.
         """
-        first = explain(
-            net,
-            self._probe[:1],
-            self._methods,
-            layer=self._layer,
-            targets=self._first_target(),
-            batch_size=1,
-            extra=[one[:1] for one in self._extra],
-        )
-        given = self._probe.labels if isinstance(self._targets, str) else self._targets
-        classes = None
-        if given is not None and not callable(given):
-            given = given.asnumpy() if isinstance(given, mx.nd.NDArray) else given
-            classes = np.broadcast_to(np.asarray(given), (len(self._probe),))
-        if classes is not None and first.outputs is not None and classes.max() >= first.outputs.shape[1]:
-            raise ValueError(
-                f"targets must be below the net's number of classes, {first.outputs.shape[1]}, got {classes.max()}"
-            )
+        first, classes = self._question.try_out(net)
         if self._alarm is not None:
             self._alarm.check_start(first, classes)
-        self._layer = first.layer
 
     def snapshot(self, net: gluon.Block, step: int, when: str | None = None) -> Snapshot | None:
         """Take, log and keep a snapshot.
@@ -299,7 +273,7 @@ class AttentionMonitor:
             raise RuntimeError("the monitor is closed; make a new one, which goes on in the same folder")
         if self._log is None:
             self.check(net)
-            earlier = self._folder.open(self._probe, step)
+            earlier = self._folder.open(self._question.probe, step)
             try:
                 for self._previous in earlier:
                     self._album.add(self._previous)
@@ -316,17 +290,9 @@ class AttentionMonitor:
 
     def _take(self, log: EventLog, net: gluon.Block, step: int, when: str) -> Snapshot:
         began = time.perf_counter()
-        result = explain(
-            net,
-            self._probe,
-            self._methods,
-            layer=self._layer,
-            targets=self._targets,
-            batch_size=self._batch_size,
-            extra=self._extra,
-        )
+        result = self._question.ask(net)
         passed = time.perf_counter()
-        taken = snapshots.take(result, self._probe, step, when, self._previous)
+        taken = snapshots.take(result, result.probe, step, when, self._previous)
         self._checked = None if self._alarm is None else self._alarm.judge(taken)
         jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, result.maps, self._checked)]
         if self._alarm is not None and self._checked is not None and self._alarm.due:
@@ -334,8 +300,8 @@ class AttentionMonitor:
             jobs.append(job)
         self._taken += 1
         if self._sanity_period is not None and self._taken % self._sanity_period == 0:
-            options = {"layer": self._layer, "targets": self._targets, "batch_size": self._batch_size}
-            jobs.append(sanity_job(sanity(net, self._probe, self._methods, stages=2, **options), step))
+            found = sanity(net, result.probe, self._question.methods, stages=2, **self._question.options)
+            jobs.append(sanity_job(found, step))
         self._previous = taken
 
         jobs, drawing = timed(jobs)
@@ -353,7 +319,7 @@ class AttentionMonitor:
             "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
             "layer %s, guided %d of %d%s",
             taken.when,
-            len(self._probe),
+            len(taken.targets),
             passes,
             1000 * handing,
             drawing.seconds,
@@ -372,9 +338,3 @@ class AttentionMonitor:
                 self._budget.share,
                 self._budget.cost / self._budget.share,  # type: ignore[operator]
             )
-
-    def _first_target(self):
-        """The target of the first image alone, with which arguments are tried out."""
-        targets = self._targets
-        single = targets is None or callable(targets) or isinstance(targets, (str, int))
-        return targets if single else targets[:1]
