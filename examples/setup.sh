@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 extras=$(echo "$*" | tr ' ' ',')
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)
 
-# OpenCV's wheel needs the system's libGL
+# OpenCV's wheel needs the system's libGL and GLib
+PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1' || missing="libgl1"
 ldconfig -p 2>/dev/null | grep -q 'libgthread-2\.0\.so\.0' || missing="$missing libglib2.0-0"
