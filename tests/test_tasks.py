@@ -82,7 +82,7 @@ def test_the_gradient_of_the_target_is_the_directional_derivative(name):
     before = state_of(net)
     result = vc.explain(net, batch, ("gradient", "guided_backprop"), targets=target, batch_size=1)
     assert state_of(net) == before
-    # the pass runs the kernels of training; those of predict mode (Winograd's) round more coarsely
+    # the pass runs the kernels of training, which round otherwise than those of predict mode
     np.testing.assert_allclose(result.scores, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
     assert result.relus == (relus, relus)
     assert not np.array_equal(result["guided_backprop"], result["gradient"])

@@ -99,8 +99,8 @@ class Operators:
 
 
 def _in_train_mode(native, tape, block, *args, **kwargs):
-    # oneDNN keeps for the backward pass what it can only keep now. After a forward pass in predict mode gradients
-    # come in a memory layout on which other backward passes, BatchNorm most, take up to twenty times as long
+    # oneDNN keeps for the backward pass what it can only keep now. After a forward pass in predict mode other
+    # backward passes, BatchNorm's most, take up to twenty times as long (by their memory layout, it seems)
     with autograd.train_mode():
         return native(*args, **kwargs)
 

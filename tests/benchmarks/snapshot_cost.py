@@ -10,23 +10,25 @@ Measured cold: before each measurement run training steps, as in real use. Warm 
 whatever keeps memory or compiled graphs from one snapshot to the next. Medians over the rounds; only ratios
 mean something on another machine.
 
-What was tried, in steps, default methods / Grad-CAM and guided only (on a loaded machine: compare within a run):
+What was tried (steps: default methods / Grad-CAM and guided only):
 
 - An operator in Python for the guided ReLU: wrong numbers on oneDNN, see `vizcallbacks.tape`.
-- The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17.
-  Nearly all of it is BatchNorm's backward, on a memory layout in which gradients come after a forward pass in
-  predict mode.
-- The gradient copied into plain layout at each cut: mobilenet 2.7 / 2.0.
-- Convolutions, dense layers, activations, BatchNorm (on global statistics) and pooling in train mode, so that
-  gradients need no copy, and `autograd.grad` in place of buffers: mobilenet 1.7 / 1.15 in the same run. Kept.
-  Scores then differ from those of predict mode by rounding (1e-6; Winograd convolutions of predict mode are
-  the coarser ones).
-- Compiled segments of the net's traced graph, one CachedOp for each: mobilenet 1.8 / 1.1 in the same run. Not
-  kept: no faster than the line above, and two ways to hold to the same truth. Static memory, built anew for
-  each snapshot: 2.3.
-- Plain and guided gradient share the forward pass only, as they differ from the first activation on; hence
-  the default methods, with saliency's plain gradient down to the image, cannot come below about 1.5 floors
-  where forward and backward pass cost alike.
+- The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17
+  steps. Nearly all of it is BatchNorm's backward (profiled). That gradients come in an unfavourable memory
+  layout is inferred, not seen: copying them cures it, scaling them (denormal numbers) does not.
+- The gradient copied at each cut, against convolutions, dense layers, activations, BatchNorm (on global
+  statistics) and pooling in train mode, without copies: mobilenet 2.7 / 2.0 against 1.7 / 1.15 (one loaded
+  run). The second is kept, with `autograd.grad` in place of buffers. Outputs then differ from predict mode's
+  by rounding; on five nets both were compared with float64, and predict mode was the same or up to 3.5 times
+  further off.
+- Compiled segments of the net's traced graph, one CachedOp for each, against what is kept (alternating
+  processes on an idle machine, two rounds each, twice): mobilenet 1.41 / 0.91 against 1.77 / 1.33, resnet18
+  1.24 / 0.80 against 1.40 / 0.96, cifar_resnet20 1.38 / 1.10 against 1.07 / 0.75. So a tenth to a third
+  faster on large nets and slower on small ones; not integrated yet. Static memory, built anew for each
+  snapshot, was slower (2.3 on mobilenet).
+- Plain and guided gradient differ from the first activation on and share the forward pass only; so the
+  default methods, with saliency's plain gradient down to the image, should cost about 1.5 floors where
+  forward and backward pass cost alike (an estimate).
 """
 
 from __future__ import annotations
