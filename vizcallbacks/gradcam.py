@@ -18,7 +18,8 @@ import numpy as np
 from mxnet import autograd
 
 from .attribution import explain
-from .instrument import find_layers, instrumented
+from .blocks import find_layers
+from .instrument import instrumented
 from .methods import grad_cam, upsample
 from .nn import Activation, Conv2D
 from .render import colour

@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from .instrument import block_paths
+from .blocks import block_paths
 
 
 class Inputs:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mxnet import autograd
 
 from .attribution import channels_first, class_outputs
+from .blocks import find_layers
 from .inputs import Inputs, initialise
-from .instrument import find_layers, instrumented
+from .instrument import instrumented
 from .probe import ProbeSet
 from .targets import score_of
 
@@ -67,7 +68,7 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
     given = Inputs(net, probe.images, extra).batch(first)
     initialise(net, given)
     with instrumented(net) as instruments:
-        paths = {id(conv): path or conv.name for path, conv in instruments.conv_layers.items()}
+        paths = {conv: path or conv.name for path, conv in instruments.conv_layers.items()}
         run = instruments.forward(given[0], extra=given[1:])
         with autograd.record(train_mode=False):
             score, _ = choose(run.outputs, class_outputs(run.outputs), first)
@@ -75,6 +76,6 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         reached = run.tape.reached([output for _, output in run.ran])
         shapes = [channels_first(layer, output.asnumpy()).shape for layer, output in run.ran]
     return [
-        Layer(paths[id(layer)], layer.name, shape[1], (shape[2], shape[3]), depends)
+        Layer(paths[layer], layer.name, shape[1], (shape[2], shape[3]), depends)
         for (layer, _), shape, depends in zip(run.ran, shapes, reached)
     ]
