@@ -150,14 +150,12 @@ def _explain_chunk(
     images, *extra = inputs.batch(part)
     needs = _needs(methods)
     try:
+        guided = "guided_gradient" in needs
+        image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
         if layers is None:
-            known = instruments.last_layer(images, extra)
-            layers = None if known is None else [known]
-        guided, image = (
-            "guided_gradient" in needs,
-            bool(needs & {"guided_gradient", "input_gradient", "passes"}),
-        )
-        run = instruments.forward(images, layers, extra, image=image or not needs, guided=guided)
+            run = instruments.forward_to_last(images, extra, image=image, guided=guided)
+        else:
+            run = instruments.forward(images, layers, extra, image=image, guided=guided)
         outputs = class_outputs(run.outputs)
         with autograd.record(train_mode=False):
             score, classes = choose(run.outputs, outputs, part)

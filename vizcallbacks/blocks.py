@@ -50,6 +50,11 @@ def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
     return found
 
 
+def parameters_of(blocks: Iterable[tuple[gluon.Block, str]]) -> list[gluon.Parameter]:
+    """The parameters of blocks with their paths, each once: `collect_params` of the net, much faster."""
+    return list({id(one): one for block, _ in blocks for one in block._params.values()}.values())
+
+
 def conv_layers(blocks: Iterable[tuple[gluon.Block, str]]) -> dict[str, ConvLayer]:
     """Path -> every Conv2D among blocks with their paths, in the order of definition.
 

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from .blocks import ConvLayer, block_paths, conv_layers
+from .blocks import ConvLayer, block_paths, cells, conv_layers, parameters_of
 from .nn import ATTACHED, instrumented_class
 from .segments import CompiledNet
 from .tape import Pass, Tape
@@ -51,7 +51,7 @@ def instrumented(net: gluon.Block, compiled: bool | None = None) -> Iterator[Ins
         If the net, or a part that it shares, is instrumented already.
     """
     blocks = block_paths(net)
-    parameters = list(net.collect_params().values())
+    parameters = parameters_of(blocks)
     _check(blocks, parameters)
     session = Instruments(net, blocks, compiled)
     classes = [(block, type(block)) for block, _ in blocks]
@@ -159,10 +159,17 @@ class Instruments:
         self._last = run.tape if record else self._last
         return run
 
-    def last_layer(self, images, extra=()) -> ConvLayer | None:
-        """The last Conv2D to run with an output larger than 1 x 1, if that is known before the net has run."""
+    def forward_to_last(self, images, extra=(), *, image: bool = True, guided: bool = True) -> Pass:
+        """`forward`, keeping the last Conv2D to run with an output larger than 1 x 1 on which the net's depends.
+
+        Where the graph does not tell which that is, all layers are kept.
+        """
         graph = self._compiled_net(images, extra)
-        return None if graph is None else graph.last_layer((images, *extra))
+        for layer in reversed([] if graph is None else graph.reached()):
+            run = self.forward(images, [layer], extra, image=image, guided=guided)
+            if run.ran and cells(layer, run.ran[0][1].shape) > 1:
+                return run
+        return self.forward(images, None, extra, image=image, guided=guided)
 
     def trace(self, inputs: int = 1) -> Trace:
         """The net's graph; UntraceableError if it has none."""
@@ -192,7 +199,7 @@ class Instruments:
         if self._graph is None and not self._decided and self.compiled is not False:
             try:
                 found = self.trace(1 + len(extra))
-                arrays = {one.name: one.data(images.ctx) for one in self.net.collect_params().values()}
+                arrays = {one.name: one.data(images.ctx) for one in parameters_of(self.blocks)}
                 self._graph = CompiledNet(found, arrays)
             except (UntraceableError, RuntimeError) as error:
                 self._give_up(error)

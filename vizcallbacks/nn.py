@@ -153,6 +153,8 @@ def _batch_norm_relu(native, tape, block, data, *args, **kwargs):
 
 
 def _batch_norm(native, tape, block, data, gamma, beta, mean, var, **kwargs):
+    if kwargs.get("fix_gamma", True):
+        gamma = gamma.copy()  # MXNet writes ones into it, whatever the parameter holds
     if autograd.is_training() and not kwargs.get("use_global_stats", False):
         # the block asks for the batch's own statistics, as GluonCV's GroupNorm does; the running ones stay
         return native(data, gamma, beta, mean.copy(), var.copy(), **kwargs)

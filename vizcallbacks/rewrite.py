@@ -137,21 +137,21 @@ def fold(
     gamma, beta, mean, var = (
         _vectors([arrays[norm.inputs[place][0].name] for norm, _ in pairs]) for place in (1, 2, 3, 4)
     )
-    biases = [
-        0.0 if len(conv.inputs) < 3 else arrays[conv.inputs[2][0].name].asnumpy().astype(np.float64)
-        for _, conv in pairs
-    ]
-    places: dict[Entry, Entry] = {}
+    weights = [arrays[conv.inputs[1][0].name] for _, conv in pairs]
+    scales, biases = [], []
     for number, (norm, conv) in enumerate(pairs):
-        weight = arrays[conv.inputs[1][0].name]
         scale = 1 / np.sqrt(var[number] + float(norm.attrs.get("eps", 1e-3)))
         if not _has_fixed_gamma(norm):
             scale = scale * gamma[number]
-        bias = beta[number] + (biases[number] - mean[number]) * scale
+        own = arrays[conv.inputs[2][0].name].asnumpy() if len(conv.inputs) > 2 else 0.0
+        scales.append(scale)
+        biases.append(beta[number] + (own - mean[number]) * scale)
+    places: dict[Entry, Entry] = {}
+    vectors = zip(_uploaded(scales, weights), _uploaded(biases, weights))
+    for number, ((norm, conv), weight, (scale, bias)) in enumerate(zip(pairs, weights, vectors)):
         names = [f"{conv.name}_{number}_folded_{what}" for what in ("weight", "bias")]
-        rows = mx.nd.array(scale.reshape(-1, 1, 1, 1), ctx=weight.ctx, dtype=weight.dtype)
-        made[names[0]] = mx.nd.broadcast_mul(weight, rows)
-        made[names[1]] = mx.nd.array(bias, ctx=weight.ctx, dtype=weight.dtype)
+        made[names[0]] = mx.nd.broadcast_mul(weight, scale.reshape((-1, 1, 1, 1)))
+        made[names[1]] = bias
         conv.attrs["no_bias"] = "False"
         conv.inputs = [conv.inputs[0], *((Node("null", name), 0) for name in names)]
         places[norm, 0] = (conv, 0)
@@ -163,7 +163,7 @@ def _has_fixed_gamma(norm: Node) -> bool:
 
 
 def _fixed_gammas(nodes: Sequence[Node], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Ones for BatchNorms whose gamma is fixed to 1: MXNet writes them into the parameter, which may hold others."""
+    """Ones for BatchNorms whose gamma is fixed to 1: MXNet would write them into the parameter."""
     made: dict[str, Any] = {}
     for norm in (node for node in nodes if node.op == "BatchNorm" and _has_fixed_gamma(node)):
         gamma = norm.inputs[1][0]
@@ -178,3 +178,12 @@ def _vectors(arrays: list) -> list[np.ndarray]:
     """Float64 copies of vectors, fetched at once."""
     values = mx.nd.concat(*arrays, dim=0).asnumpy().astype(np.float64)
     return np.split(values, np.cumsum([len(array) for array in arrays])[:-1])
+
+
+def _uploaded(vectors: list[np.ndarray], like: list) -> list:
+    """Vectors of each array's type, where the first is, sent at once."""
+    if len({array.dtype for array in like}) > 1:
+        return [mx.nd.array(vector, ctx=one.ctx, dtype=one.dtype) for vector, one in zip(vectors, like)]
+    sent = mx.nd.array(np.concatenate(vectors), ctx=like[0].ctx, dtype=like[0].dtype)
+    ends = np.cumsum([len(vector) for vector in vectors]).tolist()
+    return [sent[end - len(vector) : end] for vector, end in zip(vectors, ends)]

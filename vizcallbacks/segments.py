@@ -15,7 +15,7 @@ from typing import Any
 import mxnet as mx
 from mxnet import autograd
 
-from .blocks import ConvLayer, cells
+from .blocks import ConvLayer
 from .graph import activation_kind, differentiable
 from .rewrite import fold, rewritten
 from .symbols import Entry, Node, as_json, cloned, ordered, symbol_of
@@ -113,26 +113,27 @@ class CompiledNet:
         given = {f"{INPUT}{number}": array for number, array in enumerate((images, *inputs[1:]))}
         values: dict[Entry, Any] = {}
 
-        def arguments(segment: Segment) -> dict[str, Any]:
-            """By name; those that the tape may know, first."""
-            moving = {name: values[entry] for name, entry in segment.sources.items()}
-            return {**plan.arrays, **given, **moving}
+        def changing(segment: Segment) -> dict[str, Any]:
+            """What it takes beside parameters."""
+            found = {name: values[entry] for name, entry in segment.sources.items()}
+            return {**found, **{name: given[name] for name in segment.variables if name in given}}
+
+        def called(segment: Segment, arguments: dict[str, Any]):
+            return segment.run(*(arguments.get(name, plan.arrays.get(name)) for name in segment.variables))
 
         if plan.below is not None:
-            by_name = arguments(plan.below)
             with autograd.pause(train_mode=False):
-                found = plan.below.run(*(by_name[name] for name in plan.below.variables))
+                found = called(plan.below, changing(plan.below))
             values.update(zip(plan.below.outputs, found if isinstance(found, list) else [found]))
             if record:
                 values.update(
                     {one: tape.start(values[one]).array for one in plan.taps.values() if one in values}
                 )
         for segment in plan.segments:
-            by_name = arguments(segment)
+            arguments = changing(segment)
             with autograd.record(train_mode=True):
-                output = segment.run(*(by_name[name] for name in segment.variables))
-            sources = {name: by_name[name] for name in segment.variables if name not in plan.arrays}
-            values[segment.outputs[0]] = tape.follow(output, segment.nodes, sources, segment.rectified)
+                output = called(segment, arguments)
+            values[segment.outputs[0]] = tape.follow(output, segment.nodes, arguments, segment.rectified)
         tape.survey(plan.nodes)
         outputs = [
             values[entry] if entry in values else {**plan.arrays, **given}[entry[0].name]
@@ -141,26 +142,16 @@ class CompiledNet:
         ran = [(layer, values[entry]) for layer, entry in plan.taps.items()]
         return Pass(tape, images, self._trace.regroup(outputs), ran)
 
-    def last_layer(self, inputs: Sequence) -> ConvLayer | None:
-        """The last Conv2D to run with an output larger than 1 x 1 on which the net's output depends.
+    def reached(self) -> list[ConvLayer]:
+        """The layers on which the net's output depends, in the order in which they run.
 
-        None if there is none, or if the net has several outputs, so that it is the score that decides.
+        Empty if the net has several outputs, so that it is the score that decides.
         """
-        if len(self._trace.heads) != 1 or not self._trace.layers:
-            return None
+        if len(self._trace.heads) != 1:
+            return []
         nodes = ordered(self._trace.heads)
-        reached = {nodes[place] for place in differentiable(as_json(nodes))}
-        symbol = symbol_of(list(self._trace.layers.values()))
-        known = {f"{INPUT}{number}": array.shape for number, array in enumerate(inputs)}
-        known.update((name, array.shape) for name, array in self._arrays.items())
-        names = symbol.list_arguments()
-        _, shapes, _ = symbol.infer_shape(**{name: known[name] for name in names if name in known})
-        large = [
-            layer
-            for (layer, (node, _)), shape in zip(self._trace.layers.items(), shapes)
-            if node in reached and cells(layer, shape) > 1
-        ]
-        return large[-1] if large else None
+        found = {nodes[place] for place in differentiable(as_json(nodes))}
+        return [layer for layer, (node, _) in self._trace.layers.items() if node in found]
 
     def _planned(self, wanted: frozenset[ConvLayer] | None, record: bool, image: bool, guided: bool) -> Plan:
         heads, became = cloned(self._trace.heads)
