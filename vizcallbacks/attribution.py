@@ -88,7 +88,7 @@ def explain(
             chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, choose, batch_size))
             layers = chunks[0].layers
         relus, unguided = instruments.relus, tuple(instruments.unguided)
-        plain = MappingProxyType(instruments.plain_activations)
+        plain, by_graph = MappingProxyType(instruments.plain_activations), instruments.by_graph
     outputs = _joined([chunk.outputs for chunk in chunks])
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
     results = [
@@ -106,6 +106,7 @@ def explain(
             plain_activations=plain,
             notes=_joined_values([chunk.notes[index] for chunk in chunks]),
             probe=probe,
+            compiled=by_graph,
         )
         for index, one in enumerate(layers or [None])
     ]

@@ -128,6 +128,11 @@ class Instruments:
         """Kind -> number of the last pass's activations that a guided pass leaves to their own derivative."""
         return Tape().plain_activations if self._last is None else self._last.plain_activations
 
+    @property
+    def by_graph(self) -> bool:
+        """Whether passes go through the net's compiled graph; decided by the first."""
+        return self._graph is not None
+
     def forward(
         self, images, layers=None, extra=(), *, record: bool = True, image: bool = True, guided: bool = True
     ) -> Pass:
