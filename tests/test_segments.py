@@ -328,12 +328,23 @@ def numbers():
     return [int(re.search(r"\d+", name)[0]) for name in names]
 
 
-def test_a_graph_takes_the_mean_slope_of_a_random_one():
+RANDOM = {
+    "a random slope": (lambda x: mx.sym.LeakyReLU(x, act_type="rrelu")[0], "random slope"),
+    "noise": (lambda x: x + mx.sym.random.normal(shape=(2, 3, 8, 8)), "is random"),
+    "a slope and its mask": (lambda x: mx.sym.LeakyReLU(x, act_type="rrelu"), "output 1 of LeakyReLU"),
+}
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_graphs_are_refused(name):
+    function, message = RANDOM[name]
     x = mx.sym.var("data", dtype="float32")
-    net = gluon.SymbolBlock(mx.sym.LeakyReLU(x, act_type="rrelu", lower_bound=0.1, upper_bound=0.3), x)
-    result = vc.explain(net, np.float32([[[[-2, 3]]]]), "gradient", targets=lambda y: y.sum(axis=(1, 2, 3)))
-    np.testing.assert_allclose(result["gradient"], [[[[0.2, 1]]]], rtol=1e-6)
-    np.testing.assert_allclose(result.scores, [3 - 0.4], rtol=1e-6)
+    with mx.name.NameManager():
+        net = gluon.SymbolBlock(function(x), x)
+    with pytest.raises(ValueError, match=f"cannot be compiled: .*{message}"):
+        vc.explain(net, images(size=8), "gradient", targets=lambda y: y.sum(axis=(1, 2, 3)), compiled=True)
+    with pytest.raises(ValueError, match="the net is a SymbolBlock"):
+        vc.explain(net, images(size=8), "gradient", targets=lambda y: y.sum(axis=(1, 2, 3)))
 
 
 def test_a_hybridized_net_runs_once_and_another_is_compared_on_one_image(monkeypatch):

@@ -46,12 +46,8 @@ def _relu(node: Node) -> Entry:
 
 
 def _leaky_relu(node: Node) -> Entry:
-    if node.attrs.get("act_type") == "rrelu":  # random in train mode; in predict mode the mean slope
-        bounds = [
-            float(node.attrs.get(name, default))
-            for name, default in (("lower_bound", 0.125), ("upper_bound", 0.334))
-        ]
-        node.attrs = {"act_type": "leaky", "slope": repr(sum(bounds) / 2)}
+    if node.attrs.get("act_type") == "rrelu":
+        raise ValueError(f"LeakyReLU {node.name!r} has a random slope")
     if node.attrs.get("act_type") == "selu":  # MXNet's own gradient is wrong below zero
         node.attrs = {"act_type": "elu", "slope": "1.6732632423543772"}
         return Node("_mul_scalar", f"{node.name}_scale", {"scalar": "1.0507009873554805"}, [(node, 0)]), 0
@@ -84,10 +80,14 @@ def rewritten(heads: Sequence[Entry]) -> list[Entry]:
     Raises
     ------
     ValueError
-        If it holds an operator of `REFUSED`.
+        If it holds an operator of `REFUSED`, or uses more than the first output of one that is rewritten.
     """
     found: dict[Entry, Entry] = {}
-    for node in ordered(heads):
+    nodes = ordered(heads)
+    for source, output in (*(entry for node in nodes for entry in node.inputs), *heads):
+        if output and source.op in REWRITES:
+            raise ValueError(f"output {output} of {source.op} {source.name!r} is used, which is not kept")
+    for node in nodes:
         if node.op.startswith(REFUSED):
             raise ValueError(f"{node.op} {node.name!r} is random, or an operator in Python")
         node.inputs = [found.get(entry, entry) for entry in node.inputs]
