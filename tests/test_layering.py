@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 LEVELS: list[dict[str, set[str]]] = [
     {
         "archive": {"numpy"},
+        "blocks": {"mxnet"},
         "cams": {"cv2", "numpy"},
         "clever_hans": {"cv2", "mxnet", "numpy"},
         "efficientnet": {"mxnet"},
@@ -26,6 +27,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "noise": {"numpy"},
         "probe_sources": {"cv2", "numpy"},
         "rules": set(),
+        "symbols": {"mxnet"},
         "targets": {"mxnet", "numpy"},
         "torch_file": {"numpy"},
         "version": set(),
@@ -37,22 +39,27 @@ LEVELS: list[dict[str, set[str]]] = [
         "multipass": {"numpy"},
         "probe": {"numpy"},
         "render": {"cv2", "numpy"},
+        "rewrite": {"mxnet", "numpy"},
         "similarity": {"numpy"},
         "tape": {"mxnet", "numpy"},
+        "tracing": {"mxnet"},
     },
     {
         "budget": set(),
-        "instrument": {"mxnet"},
         "methods": {"numpy"},
+        "segments": {"mxnet"},
         "pretrained": {"mxnet", "numpy"},
         "sheets": {"numpy"},
         "workers": {"mxnet", "numpy"},
     },
     {
         "inputs": {"mxnet", "numpy"},
-        "passes": {"mxnet", "numpy", "tqdm"},
+        "instrument": {"mxnet", "numpy"},
         "result": {"numpy"},
         "snapshot": {"numpy"},
+    },
+    {
+        "passes": {"mxnet", "numpy", "tqdm"},
     },
     {
         "attribution": {"mxnet", "numpy"},
