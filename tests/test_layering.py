@@ -39,6 +39,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "multipass": {"numpy"},
         "probe": {"numpy"},
         "render": {"cv2", "numpy"},
+        "receptive_field": set(),
         "rewrite": {"mxnet", "numpy"},
         "similarity": {"numpy"},
         "tape": {"mxnet", "numpy"},
