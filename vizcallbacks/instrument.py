@@ -153,13 +153,11 @@ class Instruments:
             return self._by_operators(images, layers, extra, record)
         try:
             run = self._graph.forward((images, *extra), layers, record, image, guided)  # type: ignore[union-attr]
-            if run is not None and not self._decided:
+            if not self._decided:
                 self._compare(run.outputs, images, extra)
                 self._decided = True
         except (UntraceableError, mx.MXNetError, ValueError) as error:
             self._give_up(error)
-            run = None
-        if run is None:
             return self._by_operators(images, layers, extra, record)
         self._last = run.tape if record else self._last
         return run

@@ -94,17 +94,17 @@ class CompiledNet:
 
     def forward(
         self, inputs: Sequence, layers: Collection[ConvLayer] | None, record: bool, image: bool, guided: bool
-    ) -> Pass | None:
-        """As `Instruments.forward`; None if the net's output depends on none of `layers`, or not on all.
+    ) -> Pass:
+        """As `Instruments.forward`.
 
         Raises
         ------
         ValueError, mx.MXNetError
-            If a segment cannot be compiled, or fails.
+            If a segment cannot be compiled, or fails; or if one of `layers` has no part in the net's output.
         """
         wanted = None if layers is None else frozenset(layers)
         if wanted is not None and not wanted <= self._trace.layers.keys():
-            return None
+            raise ValueError("a layer that is looked at has no part in its output")
         kind = (wanted, record, image, guided)
         if kind not in self._plans:
             self._plans[kind] = self._planned(*kind)
