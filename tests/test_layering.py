@@ -23,6 +23,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "measures": {"numpy"},
         "nn": {"mxnet"},
         "noise": {"numpy"},
+        "photographs": {"PIL", "numpy"},
         "probe_sources": {"cv2", "numpy"},
         "rules": set(),
         "targets": {"mxnet", "numpy"},
