@@ -17,6 +17,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "archive": {"numpy"},
         "cams": {"cv2", "numpy"},
         "clever_hans": {"cv2", "mxnet", "numpy"},
+        "efficientnet": {"mxnet"},
         "eventfile": {"numpy", "tensorboardX"},
         "graph": {"mxnet"},
         "lettering": {"PIL", "numpy"},
@@ -27,7 +28,9 @@ LEVELS: list[dict[str, set[str]]] = [
         "probe_sources": {"cv2", "numpy"},
         "rules": set(),
         "targets": {"mxnet", "numpy"},
+        "torch_file": {"numpy"},
         "version": set(),
+        "zoo": {"mxnet"},
     },
     {
         "eventlog": {"numpy"},
@@ -42,6 +45,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "budget": set(),
         "instrument": {"mxnet"},
         "methods": {"numpy"},
+        "pretrained": {"mxnet", "numpy"},
         "sheets": {"numpy"},
         "workers": {"mxnet", "numpy"},
     },
@@ -89,8 +93,8 @@ LEVELS: list[dict[str, set[str]]] = [
 ]
 """From the bottom up: module -> what it may import beside Python's own library and modules of lower levels."""
 
-OPTIONAL = {"clever_hans": {"skimage", "sklearn"}}
-"""Module -> packages of the extras, which it may import inside a function."""
+OPTIONAL = {"clever_hans": {"skimage", "sklearn"}, "zoo": {"gluoncv"}}
+"""Module -> packages of the extras, which it may import inside a function, and gluoncv, which takes a second."""
 
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 FOREIGN = {name: packages for names in LEVELS for name, packages in names.items()}

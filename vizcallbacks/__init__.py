@@ -1,5 +1,6 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
+from . import pretrained
 from .alarm import AttentionAlarm
 from .ask import ask_net
 from .attribution import explain
@@ -34,5 +35,6 @@ __all__ = [
     "explain",
     "instrumented",
     "layers",
+    "pretrained",
     "sanity",
 ]

@@ -44,6 +44,18 @@ def as_pictures(images: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
 
 
+def centre_crop(picture: np.ndarray, size: int, short_side: int | None = None) -> np.ndarray:
+    """The central `size` x `size` of a picture, its short side resized to `short_side` (default: `size`)."""
+    short_side = size if short_side is None else short_side
+    height, width = picture.shape[:2]
+    scale = short_side / min(height, width)
+    new_height, new_width = max(short_side, round(height * scale)), max(short_side, round(width * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(picture, (new_width, new_height), interpolation=method)
+    top, left = (new_height - size) // 2, (new_width - size) // 2
+    return picture[top : top + size, left : left + size]
+
+
 def read_dataset(
     dataset: Any,
     per_class: int,
@@ -124,7 +136,7 @@ def read_folder(
         )
     pictures = [_read_picture(os.path.join(root, *name.split("/"))) for name in names]
     if size is not None:
-        pictures = [_centre_crop(picture, size) for picture in pictures]
+        pictures = [centre_crop(picture, size) for picture in pictures]
     arguments = _transformed(pictures, names, transform or _scaled, None)
     return {**arguments, "labels": labels, "names": names, "class_names": class_names}
 
@@ -289,17 +301,6 @@ def _read_picture(path: str) -> np.ndarray:
     if picture is None:
         raise ValueError(f"{path!r} must be an image, but cannot be read as one; repair or remove it")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def _centre_crop(picture: np.ndarray, size: int) -> np.ndarray:
-    """The central `size` x `size` of the picture, after resizing its short side to `size`."""
-    height, width = picture.shape[:2]
-    scale = size / min(height, width)
-    new_height, new_width = max(size, round(height * scale)), max(size, round(width * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    picture = cv2.resize(picture, (new_width, new_height), interpolation=method)
-    top, left = (new_height - size) // 2, (new_width - size) // 2
-    return picture[top : top + size, left : left + size]
 
 
 def _scaled(picture: np.ndarray) -> np.ndarray:
