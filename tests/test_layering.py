@@ -27,6 +27,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "photographs": {"PIL", "numpy"},
         "rules": set(),
         "targets": {"mxnet", "numpy"},
+        "terminal": {"tqdm"},
         "torch_file": {"numpy"},
         "version": set(),
         "zoo": {"mxnet"},
@@ -48,6 +49,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "sheets": {"numpy"},
     },
     {
+        "cells": {"numpy"},
         "inputs": {"mxnet", "numpy"},
         "passes": {"mxnet", "numpy", "tqdm"},
         "pretrained": {"mxnet", "numpy"},
