@@ -16,6 +16,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {
         "archive": {"numpy"},
         "cams": {"cv2", "numpy"},
+        "class_names": set(),
         "clever_hans": {"cv2", "mxnet", "numpy"},
         "efficientnet": {"mxnet"},
         "eventfile": {"numpy", "tensorboardX"},
@@ -65,6 +66,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {
         "ask": {"mxnet", "numpy"},
         "gradcam": {"mxnet", "numpy"},
+        "explain_command": {"numpy", "tqdm"},
         "layer_list": {"mxnet"},
         "question": {"mxnet", "numpy"},
         "randomise": {"mxnet", "numpy"},

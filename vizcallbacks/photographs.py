@@ -1,4 +1,4 @@
-"""Photograph files of any kind -> (h, w, 3) uint8 RGB, upright; or words on why not."""
+"""Photograph files, found in folders and read: any kind -> (h, w, 3) uint8 RGB, upright; or words on why not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -88,6 +89,51 @@ def read_photograph(path) -> np.ndarray:
                 f"{path!r} must be an image, but cannot be read as one ({error}); repair or remove it"
             ) from error
     raise ValueError(f"{path!r} must be an image, but {fault}")
+
+
+def find_photographs(places: Sequence[str], leave_out: str | None = None) -> tuple[list[str], list[str]]:
+    """The files of photographs at these places, in their order, each once.
+
+    Parameters
+    ----------
+    places : sequence of str
+        Files, which are taken as they are, and folders, of which all files with an ending of `IMAGE_ENDINGS`
+        are taken, in alphabetical order, those in folders below as well; what is hidden (.name) is not.
+    leave_out : str, optional
+        A folder that is not looked into.
+
+    Returns
+    -------
+    paths, faults : lists of str
+        Faults are words on folders without photographs, and those that may not be read.
+    """
+    found: dict[str, str] = {}  # real path -> path
+    faults: list[str] = []
+    for place in places:
+        listed = [place]
+        if os.path.isdir(place):
+            before = len(faults)
+            listed = list(_walk(place, leave_out, faults))
+            if not listed and len(faults) == before:
+                faults.append(
+                    f"{place!r} must hold photographs, got none ending in {', '.join(IMAGE_ENDINGS)}"
+                )
+        for path in listed:
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values()), faults
+
+
+def _walk(root: str, leave_out: str | None, faults: list[str]) -> Iterator[str]:
+    skipped = None if leave_out is None else os.path.realpath(leave_out)
+    for folder, folders, files in os.walk(root, onerror=lambda error: faults.append(str(error))):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(folder, name)) != skipped
+        )
+        for name in sorted(files):
+            if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
+                yield os.path.join(folder, name)
 
 
 def _fault(image: Image.Image) -> str:
