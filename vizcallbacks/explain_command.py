@@ -18,6 +18,7 @@ from . import archive, pretrained
 from .attribution import DEFAULT_METHODS, check_batch_size, explain
 from .cells import cells_of, guided_note
 from .class_names import find_class, read_classes
+from .instrument import find_layers
 from .methods import METHODS, check_methods
 from .photographs import find_photographs, read_photograph
 from .pretrained import PretrainedModel
@@ -27,6 +28,7 @@ from .terminal import say
 
 TOP = 5  # classes told of each photograph
 SCHEMA = 1  # of the raw maps' files
+PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
 LONGEST = 200  # bytes of a photograph's name that its results take over: file systems allow 255
 
 
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"no photographs in {', '.join(map(repr, options.photographs))}")
     model = pretrained.load(options.model, options.params, classes, names)
     target = None if options.target is None else find_class(options.target, model.class_names)
+    find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
     os.makedirs(options.out, exist_ok=True)
     explained = 0
     with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
@@ -187,7 +190,8 @@ def _panel(result, i: int, target: int | None) -> np.ndarray:
         epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
         note=guided_note(result.maps, result.relus),
     )
-    return panel(probe.pictures[i], cells_of({name: maps[i] for name, maps in result.maps.items()}), header)
+    cells = cells_of({name: maps[i] for name, maps in result.maps.items()})
+    return panel(probe.pictures[i], cells, header, PANEL_WIDTH)
 
 
 def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> None:
