@@ -274,7 +274,7 @@ def add_explain(commands) -> None:
     one.add_argument(
         "--batch-size",
         type=int,
-        default=16,
+        default=4,  # more at a time take more memory, and as long
         metavar="N",
         help="photographs at a time; bounds the memory (default: %(default)s)",
     )
