@@ -6,6 +6,7 @@ Photographs are read one at a time and explained a batch at a time, so that thou
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
                 say(f"{path} > {place}.png\n" + "\n".join(_top(result, i)))
                 bar.update()
             explained += len(batch.paths)
+            _give_memory_back()
     say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
     return 2 if faults else 0
 
@@ -143,6 +145,13 @@ def _batches(paths: Sequence[str], model: PretrainedModel, size: int) -> Iterato
 def _tell(faults: Sequence[str]) -> None:
     for fault in faults:
         say(f"not explained: {fault}", sys.stderr)
+
+
+def _give_memory_back() -> None:
+    # glibc keeps the pieces that MXNet frees: without this, the process grows by 4 MB a photograph
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _check_class_names(result, model: PretrainedModel) -> None:
