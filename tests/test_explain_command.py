@@ -409,3 +409,24 @@ def test_the_help_names_what_can_be_chosen(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "five most probable classes" in printed
     assert all(name in printed for name in vc.methods.METHODS)
+
+
+def peak_memory(folder, out):
+    """In MB, of the command's process."""
+    options = ["--methods", "grad_cam", "--out", out]
+    process = subprocess.Popen([COMMAND, "explain", folder, *options], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1024
+
+
+@pytest.mark.slow
+def test_many_photographs_take_no_more_memory_than_a_few(tmp_path):
+    """Without giving it back, 60 photographs more took 4 MB each."""
+    for count in (20, 80):
+        (tmp_path / str(count)).mkdir()
+        for number in range(count):
+            shutil.copy(CAT, tmp_path / str(count) / f"{number}.png")
+    few, many = (peak_memory(tmp_path / str(count), tmp_path / f"out{count}") for count in (20, 80))
+    assert many < few + 100
