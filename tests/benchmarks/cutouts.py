@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 import vizcallbacks as vc
-from vizcallbacks.album import KINDS
+from vizcallbacks.cells import KINDS
 from vizcallbacks.measures import area_share, energy, mean_defined, pointing
 from vizcallbacks.methods import METHODS, check_methods
 from vizcallbacks.randomise import shuffled
