@@ -9,7 +9,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from vizcallbacks.photographs import MAX_PIXELS, read_photograph
 
@@ -254,6 +254,14 @@ def test_what_is_no_photograph_is_refused_by_name(case, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"cat.png' must be an image, but {message}"):
         read_photograph(path)
+
+
+def test_a_part_is_refused_also_where_a_library_has_pillow_fill_it_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as GluonCV does for the whole process
+    (tmp_path / "cat.jpg").write_bytes(part("JPEG"))
+    with pytest.raises(ValueError, match="cat.jpg' must be an image, but .*truncated"):
+        read_photograph(tmp_path / "cat.jpg")
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_values_of_unknown_range_are_refused(tmp_path):

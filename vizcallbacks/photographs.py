@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
@@ -69,7 +70,7 @@ def read_photograph(path) -> np.ndarray:
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
         raise ValueError(f"{path!r} must be an image, but is no file; give files, or folders with files")
     Image.init()  # all of Pillow's readers, or it fails on names of formats that it has not loaded yet
-    with open(path, "rb") as file, warnings.catch_warnings():
+    with open(path, "rb") as file, _strict(), warnings.catch_warnings():
         # Pillow warns of damaged remarks beside the pixels, and of large pictures, for which the limit is below
         warnings.simplefilter("ignore")
         try:
@@ -89,6 +90,17 @@ def read_photograph(path) -> np.ndarray:
                 f"{path!r} must be an image, but cannot be read as one ({error}); repair or remove it"
             ) from error
     raise ValueError(f"{path!r} must be an image, but {fault}")
+
+
+@contextlib.contextmanager
+def _strict() -> Iterator[None]:
+    """Have Pillow refuse a file whose end is missing: GluonCV, once imported, lets it fill the rest with grey."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def find_photographs(places: Sequence[str], leave_out: str | None = None) -> tuple[list[str], list[str]]:
