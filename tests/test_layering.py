@@ -28,7 +28,6 @@ LEVELS: list[dict[str, set[str]]] = [
         "probe_sources": {"cv2", "numpy"},
         "rules": set(),
         "symbols": {"mxnet"},
-        "targets": {"mxnet", "numpy"},
         "torch_file": {"numpy"},
         "version": set(),
         "zoo": {"mxnet"},
@@ -42,6 +41,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "rewrite": {"mxnet", "numpy"},
         "similarity": {"numpy"},
         "tape": {"mxnet", "numpy"},
+        "targets": {"mxnet", "numpy"},
         "tracing": {"mxnet"},
     },
     {
@@ -50,7 +50,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "segments": {"mxnet"},
         "pretrained": {"mxnet", "numpy"},
         "sheets": {"numpy"},
-        "workers": {"mxnet", "numpy"},
+        "workers": {"mxnet"},
     },
     {
         "inputs": {"mxnet", "numpy"},
