@@ -65,8 +65,8 @@ class AttentionMonitor:
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, as for `explain`.
     show : int
-        At most so many probe images are drawn. Measures are over all; beside the CAM family, methods run on
-        the images drawn alone.
+        At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
+        outside the CAM family run on these alone.
     image_format : {"jpeg", "png"}
         JPEG (4:4:4, quality 90) is a third as large.
     on_error : {"warn", "raise"}

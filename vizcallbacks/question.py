@@ -16,6 +16,8 @@ from .probe_sources import as_numpy
 from .result import Attributions
 from .targets import score_of, targets_of
 
+WORTHWHILE = 1.5  # images in all for each one shown: with fewer, a second call costs more than it saves
+
 
 class Question:
     """The arguments of `explain`, checked as far as they can be without a net.
@@ -49,7 +51,7 @@ class Question:
         """Explain the probe images: for what is measured all, for what is only drawn those shown.
 
         Measured are the CAM family's maps. Where there are any, maps of the image's size are only drawn, and
-        their methods, by far the dearer ones, run on the images shown alone.
+        their methods, by far the dearer ones, run on the images shown alone, if these are few among all.
 
         Parameters
         ----------
@@ -68,7 +70,7 @@ class Question:
         rows = list(shown)
         drawn = tuple(name for name in self.methods if METHODS[name].shape != "layer")
         measured = tuple(name for name in self.methods if name not in drawn)
-        if drawn and measured and len(rows) < len(self.probe):
+        if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
             result = explain(net, self.probe, measured, extra=self._extra, **self.options)
             pinned = {} if result.targets is None else {"targets": result.targets[rows]}
             more = self._explain_some(net, rows, drawn, layer=result.layer, **pinned)
