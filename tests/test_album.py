@@ -122,7 +122,7 @@ def test_tensorboard_holds_every_tag_step_size_and_pixel(tmp_path):
 def test_sheets_are_drawn_anew_at_the_first_twelve_snapshots_and_then_at_every_fifth():
     album, jobs = Album(probe_set(), ("grad_cam",), show=1), []
     for step in range(1, 33):
-        jobs += album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)})
+        jobs += album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
     made = Recorder(*jobs)
     drawn = [*range(1, 13), 15, 20, 25, 30]
     assert steps_of(made, "attention_overview/") == drawn
@@ -147,7 +147,9 @@ def test_the_last_sheets_are_drawn_once():
 def test_of_many_images_evenly_spaced_ones_are_shown_and_all_count_in_means():
     count = 9
     album = Album(probe_set(count), ("grad_cam",), show=3)
-    jobs = album.add(snapshot(1, cams(0, count), count, gini=np.arange(9)), {"grad_cam": cams(0, count)})
+    assert album.shown == [0, 4, 8]
+    maps = cams(0, count)
+    jobs = album.add(snapshot(1, maps, count, gini=np.arange(9)), {"grad_cam": maps[[0, 4, 8]]})
     made = Recorder(*jobs)
     assert [tag for tag, _ in made.pictures if tag.startswith("attention/")] == [
         "attention/00_cat",
@@ -160,6 +162,26 @@ def test_of_many_images_evenly_spaced_ones_are_shown_and_all_count_in_means():
         ("attention_gini/08_cat", 1): 8,
         ("attention_gini/_mean", 1): 4,
     }
+
+
+def test_each_image_shown_gets_its_own_map_from_memory_and_from_disk():
+    probe, maps = probe_set(5), cams(0, 5)
+    album, again = Album(probe, ("grad_cam",), show=3), Album(probe, ("grad_cam",), show=3)
+    made = Recorder(*album.add(snapshot(1, maps, 5), {"grad_cam": maps[[0, 2, 4]]}))
+    for i, label in ((0, "cat"), (2, "cat"), (4, "cat")):
+        header = Header(label, "cat", float(np.float32(0.6)), "epoch 1", True)
+        cell = Cell("Grad-CAM", maps[i], "cam", float(maps[i].max()))
+        expected = panel(probe.pictures[i], [cell], header)
+        np.testing.assert_array_equal(made.pictures[f"attention/0{i}_{label}", 1], expected)
+    assert again.add(snapshot(1, maps, 5)) == []
+    np.testing.assert_array_equal(again.overview(), album.overview())
+
+
+def test_maps_of_all_images_are_refused_where_fewer_are_shown():
+    album = Album(probe_set(5), ("grad_cam",), show=3)
+    with pytest.raises(ValueError, match="of the 3 images shown, got 5 of 'grad_cam'"):
+        album.add(snapshot(1, cams(0, 5), 5), {"grad_cam": cams(0, 5)})
+    assert album.sheets(1) == []
 
 
 def test_the_first_map_of_the_cam_family_is_the_sheets_or_else_the_first():
@@ -215,7 +237,7 @@ def test_maps_handed_over_may_change_afterwards():
 def test_entries_stay_few_evenly_spaced_with_the_first_and_the_newest(count):
     album, most = Album(probe_set(), ("grad_cam",), show=1), 0
     for step in range(count):
-        album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)})
+        album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
         numbers = [entry.number for entry in album._entries]
         most = max(most, len(numbers))
         assert (numbers[0], numbers[-1]) == (0, step)
@@ -275,7 +297,8 @@ def test_probes_of_equal_labels_do_not_collide():
 
 def test_measures_of_a_mask_have_a_group_of_their_own():
     measures = {"energy/object": [0.25, 0.5], "energy": [1, 1]}
-    jobs = Album(probe_set(), ("grad_cam",), 1).add(snapshot(1, cams(0), **measures), {"grad_cam": cams(0)})
+    shown = {"grad_cam": cams(0)[1:]}
+    jobs = Album(probe_set(), ("grad_cam",), 1).add(snapshot(1, cams(0), **measures), shown)
     groups = {tag.split("/")[0] for tag, _ in Recorder(*jobs).scalars}
     assert groups == {"attention_energy_object", "attention_energy"}
 

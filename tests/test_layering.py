@@ -29,7 +29,6 @@ LEVELS: list[dict[str, set[str]]] = [
         "photographs": {"PIL", "numpy"},
         "rules": set(),
         "symbols": {"mxnet"},
-        "targets": {"mxnet", "numpy"},
         "terminal": {"tqdm"},
         "torch_file": {"numpy"},
         "version": set(),
@@ -53,6 +52,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "probe": {"numpy"},
         "segments": {"mxnet"},
         "sheets": {"numpy"},
+        "targets": {"mxnet", "numpy"},
     },
     {
         "cells": {"numpy"},
@@ -61,7 +61,7 @@ LEVELS: list[dict[str, set[str]]] = [
         "pretrained": {"mxnet", "numpy"},
         "result": {"numpy"},
         "snapshot": {"numpy"},
-        "workers": {"mxnet", "numpy"},
+        "workers": {"mxnet"},
     },
     {
         "passes": {"mxnet", "numpy", "tqdm"},

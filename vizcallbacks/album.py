@@ -49,17 +49,22 @@ class Album:
         At most so many probe images, evenly spaced, are drawn and have curves of their own; means are over all.
     numbers : sequence of int, optional
         The probe images' numbers in tags, if `probe` is a part of a larger set.
+
+    Attributes
+    ----------
+    shown : list of int
+        The numbers of the images drawn, in `probe`.
     """
 
     def __init__(
         self, probe: ProbeSet, methods: tuple[str, ...], show: int, numbers: Sequence[int] | None = None
     ) -> None:
         self._probe, self._methods = probe, methods
-        self._shown = pick_evenly(len(probe), min(show, len(probe)))
+        self.shown = pick_evenly(len(probe), min(show, len(probe)))
         self._main = next((name for name in methods if METHODS[name].shape == "layer"), methods[0])
         numbers = range(len(probe)) if numbers is None else numbers
-        self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self._shown]
-        self._scales = np.zeros(len(self._shown))
+        self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self.shown]
+        self._scales = np.zeros(len(self.shown))
         self._entries: list[Entry] = []
         self._stride = 1
         self._count = 0
@@ -73,23 +78,34 @@ class Album:
         Parameters
         ----------
         maps : mapping of str to ndarray, optional
-            Method -> maps of all probe images, for the panels. None: the snapshot is taken from disk to go on
-            with its run; there is nothing to log.
+            Method -> maps of the images `shown`, in their order, for the panels. None: the snapshot is taken
+            from disk to go on with its run; there is nothing to log.
         report : Report, optional
             What a check of the snapshot found: it gets curves, and violating panels are marked.
+
+        Raises
+        ------
+        ValueError
+            If `maps` are not of as many images as are shown.
         """
-        main = snapshot.maps.get(self._main) if maps is None else maps[self._main]
-        if main is None:
+        for name, values in {} if maps is None else maps.items():
+            if len(values) != len(self.shown):
+                raise ValueError(
+                    f"maps must be of the {len(self.shown)} images shown, got {len(values)} of {name!r}; "
+                    "pick them: maps[album.shown]"
+                )
+        if maps is None and self._main not in snapshot.maps:
             return []
-        small = np.stack([_small(main[i]) for i in self._shown])
+        main = snapshot.maps[self._main][self.shown] if maps is None else maps[self._main]
+        small = np.stack([_small(map_) for map_ in main])
         self._scales = np.fmax(self._scales, _peaks(small))
-        headers = [self._header(snapshot, i) for i in self._shown]
+        headers = [self._header(snapshot, i) for i in self.shown]
         self._remember(Entry(self._count, snapshot.when, headers, small))
         if maps is None:
             return []
         jobs = [self._curves_job(snapshot, report)]
         violations = {} if report is None else report.violations()
-        jobs += [self._panel_job(snapshot, maps, k, violations.get(i, "")) for k, i in enumerate(self._shown)]
+        jobs += [self._panel_job(snapshot, maps, k, violations.get(i, "")) for k, i in enumerate(self.shown)]
         if self._count <= EVERY_SNAPSHOT_UNTIL or self._count % THEN_EVERY == 0:
             jobs += self.sheets(snapshot.step)
         return jobs
@@ -100,7 +116,7 @@ class Album:
             return []
         self._sheets_at = self._count
         entries = list(self._entries)
-        jobs = [self._history_job(entries, k, step) for k in range(len(self._shown))]
+        jobs = [self._history_job(entries, k, step) for k in range(len(self.shown))]
         return [*jobs, self._overview_job(entries, step)]
 
     def _remember(self, entry: Entry) -> None:
@@ -129,9 +145,9 @@ class Album:
     def _panel_job(
         self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int, violation: str
     ) -> Callable[[Sink], None]:
-        i, scale = self._shown[k], float(self._scales[k])
+        i, scale = self.shown[k], float(self._scales[k])
         header = replace(self._header(snapshot, i), violation=violation)
-        own = {name: np.array(maps[name][i]) for name in self._methods}
+        own = {name: np.array(maps[name][k]) for name in self._methods}
 
         def job(sink: Sink) -> None:
             cells = cells_of(own, {self._main: scale} if scale > 0 else {})
@@ -143,7 +159,7 @@ class Album:
     def _history_job(self, entries: list[Entry], k: int, step: int) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
             cells = [(entry.headers[k], entry.maps[k]) for entry in entries]
-            i = self._shown[k]
+            i = self.shown[k]
             title = f"{METHODS[self._main].title} · {self._probe.label_name(i)}"
             picture = history_sheet(self._probe.pictures[i], cells, title)
             sink.image(f"attention_history/{self._tags[k]}", picture, step)
@@ -168,7 +184,7 @@ class Album:
                 cams=[entry.maps[k] for entry in entries],
                 right=[entry.headers[k].right for entry in entries],
             )
-            for k, i in enumerate(self._shown)
+            for k, i in enumerate(self.shown)
         ]
         columns = [_short(entry.when) for entry in entries]
         return overview(rows, columns, corner=METHODS[self._main].title)
@@ -183,7 +199,7 @@ class Album:
                 sink.scalar("attention_check/violating_images", len(report.violations()), snapshot.step)
             for name, values in measures.items():
                 group = "attention_" + clean_label(name, 60)  # a mask may have any name
-                for tag, i in zip(self._tags, self._shown):
+                for tag, i in zip(self._tags, self.shown):
                     sink.scalar(f"{group}/{tag}", float(values[i]), snapshot.step)
                 sink.scalar(f"{group}/_mean", mean_defined(values)[0], snapshot.step)
 

@@ -11,6 +11,7 @@ import numpy as np
 from mxnet import autograd, gluon
 
 from .blocks import block_paths, parameters_of
+from .probe_sources import as_numpy
 
 
 class Inputs:
@@ -31,7 +32,7 @@ class Inputs:
     def __init__(self, net, images: np.ndarray, extra: Sequence) -> None:
         self.images = images
         self._context, self._type = _context_and_type(net)
-        self._extra = [_array(one) for one in extra]
+        self._extra = [as_numpy(one) for one in extra]
         for one in self._extra:
             if one.shape[:1] != images.shape[:1]:
                 raise ValueError(
@@ -78,10 +79,6 @@ def _check_cpu(net, dtype) -> None:
                 f"layer {path or block.name!r} has the layout {block._kwargs['layout']}, for which MXNet 1.9.1 "
                 "has no convolutions on the CPU; build the net with layout='NCHW'"
             )
-
-
-def _array(values) -> np.ndarray:
-    return values.asnumpy() if isinstance(values, mx.nd.NDArray) else np.asarray(values)
 
 
 def initialise(net, inputs: list) -> None:

@@ -65,7 +65,8 @@ class AttentionMonitor:
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, as for `explain`.
     show : int
-        At most so many probe images are drawn; measures are over all.
+        At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
+        outside the CAM family run on these alone.
     image_format : {"jpeg", "png"}
         JPEG (4:4:4, quality 90) is a third as large.
     on_error : {"warn", "raise"}
@@ -128,9 +129,7 @@ class AttentionMonitor:
         for name, count in (("show", show), ("sanity_period", 1 if sanity_period is None else sanity_period)):
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
-        probe, targets, numbers = (
-            (probe, targets, None) if shard is None else part(shard, probe, targets, logdir)
-        )
+        probe, targets, numbers = part(shard, probe, targets, logdir)
         if extra and (shard is not None or sanity_period is not None):
             raise ValueError(
                 "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
@@ -290,11 +289,11 @@ class AttentionMonitor:
 
     def _take(self, log: EventLog, net: gluon.Block, step: int, when: str) -> Snapshot:
         began = time.perf_counter()
-        result = self._question.ask(net)
+        result, drawn = self._question.ask(net, self._album.shown)
         passed = time.perf_counter()
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         self._checked = None if self._alarm is None else self._alarm.judge(taken)
-        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, result.maps, self._checked)]
+        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, drawn, self._checked)]
         if self._alarm is not None and self._checked is not None and self._alarm.due:
             self._checked, job = self._alarm.described(self._checked, self.run)
             jobs.append(job)

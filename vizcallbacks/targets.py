@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
+
+from .probe_sources import as_numpy
 
 
 def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:
@@ -74,6 +76,30 @@ def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:
         return mx.nd.pick(raw.as_nd_ndarray(), mx.nd.array(classes, ctx=raw.ctx), axis=1), classes
 
     return pick
+
+
+def targets_of(targets, rows: list[int] | slice, count: int):
+    """The argument `targets` of `count` images, for some of them alone.
+
+    Parameters
+    ----------
+    targets
+        As for `score_of`.
+    rows : list of int, or slice
+        Which images.
+    count : int
+
+    Returns
+    -------
+    As for `score_of`
+        Of these images; `targets` itself if it holds nothing for each.
+    """
+    if isinstance(targets, _PerImage):
+        return targets.pick(rows)
+    if targets is None or isinstance(targets, str) or callable(targets):
+        return targets
+    classes = as_numpy(targets)
+    return classes[rows] if classes.shape[:1] == (count,) else targets
 
 
 def segmentation(class_id: int, region=None) -> Callable:
@@ -170,6 +196,10 @@ class _PerImage(ABC):
         """Raise ValueError if it does not fit `count` images."""
 
     @abstractmethod
+    def pick(self, rows: list[int] | slice) -> _PerImage:
+        """The same target of some of the images."""
+
+    @abstractmethod
     def score(self, outputs, part: slice):
         """(n,) scores of the images that `part` picks."""
 
@@ -184,6 +214,11 @@ class _Segmentation(_PerImage):
             raise ValueError(
                 f"region must be one, or one for each of the {count} images, got {len(self.regions)}"
             )
+
+    def pick(self, rows: list[int] | slice) -> _Segmentation:
+        if self.regions is None or self.regions.ndim == 2:
+            return self
+        return replace(self, regions=self.regions[rows])
 
     def score(self, outputs, part: slice):
         maps = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
@@ -217,6 +252,9 @@ class _MultiLabel(_PerImage):
                 f"labels must be marked for each of the {count} images, got {len(self.labels)} rows"
             )
 
+    def pick(self, rows: list[int] | slice) -> _MultiLabel:
+        return replace(self, labels=self.labels[rows]) if self.labels.ndim == 2 else self
+
     def score(self, outputs, part: slice):
         each = self.labels.ndim == 2
         classes = f"{self.labels.shape[1]}" if each else f"more than {self.labels.max()}"
@@ -237,7 +275,7 @@ def _checked_index(name: str, value) -> int:
 
 
 def _checked_classes(targets, count: int) -> np.ndarray:
-    classes = np.asarray(targets.asnumpy() if isinstance(targets, mx.nd.NDArray) else targets)
+    classes = as_numpy(targets)
     whole = classes.dtype.kind in "iu" or (classes.dtype.kind == "f" and np.all(classes == np.round(classes)))
     if not whole or classes.shape not in ((), (count,)) or (classes < 0).any():
         raise ValueError(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-import numpy as np
 from mxnet.gluon.contrib.estimator import CheckpointHandler
 
 from .probe import ProbeSet
+from .targets import targets_of
 
 
 class Worker(NamedTuple):
@@ -33,15 +33,15 @@ def check_worker(rank: Any, size: Any) -> Worker | None:
 
 
 def part(
-    worker: Sequence[int], probe: ProbeSet, targets: Any, logdir: Any
-) -> tuple[ProbeSet, Any, list[int]]:
-    """A worker's part of the probe images: every size-th, from number rank on.
+    worker: Sequence[int] | None, probe: ProbeSet, targets: Any, logdir: Any
+) -> tuple[ProbeSet, Any, Sequence[int]]:
+    """A worker's part of the probe images: every size-th, from number rank on; all if `worker` is None.
 
     Returns
     -------
     probe, targets
         Of those images.
-    numbers : list of int
+    numbers : sequence of int
         Theirs in the whole probe set.
 
     Raises
@@ -49,6 +49,8 @@ def part(
     ValueError
         There is no image for the worker, or `logdir` can hold no sub-run.
     """
+    if worker is None:
+        return probe, targets, range(len(probe))
     if hasattr(logdir, "add_scalar"):
         raise ValueError(
             "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
@@ -61,8 +63,7 @@ def part(
         raise ValueError(
             f"there must be a probe image for each worker, got {len(probe)} for rank {rank} of {size}"
         )
-    one_for_each = isinstance(targets, (list, tuple, np.ndarray)) and len(targets) == len(probe)
-    return probe[numbers], np.asarray(targets)[numbers] if one_for_each else targets, numbers
+    return probe[numbers], targets_of(targets, numbers, len(probe)), numbers
 
 
 def find_worker(trainer: Any) -> Worker:
