@@ -204,7 +204,9 @@ def test_several_layers_give_what_each_gives_alone():
         alone = vc.explain(net, batch, ALL, layer=layer)
         assert result.layer == alone.layer == layer
         for method in ALL:
-            np.testing.assert_array_equal(result[method], alone[method])
+            # a layer that is looked at keeps its BatchNorm apart, others take it in, which rounds otherwise
+            unit = np.abs(alone[method]).max()
+            np.testing.assert_allclose(result[method] / unit, alone[method] / unit, atol=1e-5)
 
 
 def test_a_layer_is_found_by_object_name_and_path():
@@ -243,8 +245,8 @@ def test_targets_choose_the_score(kind):
     outputs = net(mx.nd.array(probe.images)).asnumpy()
     classes = outputs.argmax(axis=1) if classes is None else classes
     np.testing.assert_array_equal(result.targets, classes)
-    np.testing.assert_array_equal(result.scores, outputs[[0, 1], classes])
-    np.testing.assert_array_equal(result.outputs, outputs)
+    np.testing.assert_array_equal(result.scores, result.outputs[[0, 1], classes])
+    np.testing.assert_allclose(result.outputs, outputs, atol=1e-6)
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, rtol=1e-6)
     by_callable = vc.explain(net, probe, "gradient", targets=lambda y: mx.nd.pick(y, mx.nd.array(classes)))
     np.testing.assert_array_equal(result["gradient"], by_callable["gradient"])
@@ -339,18 +341,27 @@ def test_a_relu_called_on_the_array_is_covered_where_the_block_returns_it():
     np.testing.assert_array_equal(result["guided_backprop"], expected["guided_backprop"])
 
 
-def test_a_relu_called_on_the_array_is_reported_as_unguided():
-    net = small_net()
+def test_a_relu_called_on_the_array_is_guided_in_the_graph_and_reported_as_unguided_without():
+    net, twin = small_net(), small_net()
+    for own, other in zip(twin.collect_params().values(), net.collect_params().values()):
+        own.set_data(other.data())
     net._children["5"] = MethodRelu()
-    result = vc.explain(net, images(), "guided_backprop")
-    assert result.relus == (1, 2)
-    assert result.unguided == ("5",)
+    by_graph, by_layers, expected = (
+        vc.explain(one, images(), "guided_backprop", compiled=way)
+        for one, way in ((net, True), (net, False), (twin, False))
+    )
+    assert (by_graph.relus, by_graph.unguided) == ((2, 2), ())
+    assert (by_layers.relus, by_layers.unguided) == ((1, 2), ("5",))
+    unit = np.abs(expected["guided_backprop"]).max()
+    np.testing.assert_allclose(
+        by_graph["guided_backprop"] / unit, expected["guided_backprop"] / unit, atol=1e-5
+    )
 
 
-def _symbol_block(tmp_path):
+def _symbol_block_in_a_plain_block(tmp_path):
     net, data = small_net(), mx.sym.var("data", dtype="float32")
     closed = gluon.SymbolBlock(net(data), data, params=net.collect_params())
-    whole = gluon.nn.HybridSequential()
+    whole = gluon.nn.Sequential()
     whole.add(gluon.nn.Conv2D(3, 1, in_channels=3), closed)
     whole[0].initialize()
     return whole
@@ -417,7 +428,10 @@ def test_bad_arguments_raise_and_leave_the_net_as_it_was(case):
 BAD_NETS = {
     "no block": (lambda tmp: lambda x: x, "must be a mxnet.gluon.Block, got function"),
     "no conv": (lambda tmp: _no_conv(), "no gluon.nn.Conv2D layer"),
-    "a closed graph": (_symbol_block, "SymbolBlock"),
+    "a closed graph in a plain block": (
+        _symbol_block_in_a_plain_block,
+        "block '1' is a SymbolBlock.*HybridBlock",
+    ),
     "pooling on arrays": (lambda tmp: _with_plain_pooling(), "block '3'.*apache/mxnet#10994"),
     "two outputs": (lambda tmp: _tuple_net(), r"returned \(\(2, 4\), \(2, 3, 32, 32\)\); give a callable"),
 }

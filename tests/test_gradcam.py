@@ -179,7 +179,8 @@ def test_without_a_name_it_is_the_last_layer_to_run(network, image):
         gradcam.get_conv_out_grad(network, image),
         gradcam.get_conv_out_grad(network, image, conv_layer_name=last_conv(network).name),
     ):
-        np.testing.assert_array_equal(by_default, named)
+        unit = np.abs(named).max()
+        np.testing.assert_allclose(by_default / unit, named / unit, atol=1e-5)
         assert by_default.shape == (8, 16, 24)
 
 

@@ -39,7 +39,8 @@ def test_layers_are_listed_in_the_order_in_which_they_run():
         ("main", 4, (6, 6), True),
     ]
     assert found[1].name == net.auxiliary.name
-    assert str(found[1]) == f"auxiliary ({net.auxiliary.name}): 7 x 14 x 14, no part in the score"
+    seen = "7 x 14 x 14, a cell sees 3 x 3 px, no part in the score"
+    assert str(found[1]) == f"auxiliary ({net.auxiliary.name}): {seen}"
     assert state_of(net) == before
 
 

@@ -10,6 +10,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from vizcallbacks import archive
 from vizcallbacks.probe import ProbeSet
@@ -538,6 +539,18 @@ def test_a_transform_gets_the_picture_in_rgb(folder):
     assert probe.images.shape == (2, 3, 8, 12)
     np.testing.assert_allclose(probe.images[:, :, 4, 6], [[1, 0, 0], [4, 0, 0]])
     assert probe.pictures[:, 4, 6].tolist() == [[10, 0, 0], [40, 0, 0]]
+
+
+def test_pictures_are_read_as_photographs_are(folder):
+    """Transparent parts white, whatever colour stands there; turned as EXIF says."""
+    red = np.zeros((8, 12, 4), np.uint8)
+    red[..., 0], red[:4, :, 3] = 255, 255  # the lower half is clear
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    Image.fromarray(red).save(folder / "cat" / "0.png", exif=turned)
+    picture = ProbeSet.from_folder(folder, size=8).pictures[0]
+    assert (picture[:4] == 255).all()
+    assert (picture[4:] == (255, 0, 0)).all()
 
 
 def test_small_pictures_are_enlarged(folder):

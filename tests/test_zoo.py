@@ -61,8 +61,9 @@ def test_families_that_mxnet_cannot_train_with_onednn_are_explained_right_withou
     )
 
 
+@pytest.mark.parametrize("compiled", [None, False], ids=["by itself", "by layers"])
 @pytest.mark.parametrize("family", RUNNING, ids=lambda family: family.member)
-def test_the_family_is_explained_right_and_left_as_it_was(family):
+def test_the_family_is_explained_right_and_left_as_it_was(family, compiled):
     batch = images(2 if family.size < 224 else 1, size=family.size)
     targets = np.array([3, 8])[: len(batch)]
     net = family_net(family)
@@ -73,7 +74,8 @@ def test_the_family_is_explained_right_and_left_as_it_was(family):
     def score(outputs):
         return mx.nd.pick(first(outputs), mx.nd.array(targets, dtype=first(outputs).dtype), axis=1)
 
-    result = vc.explain(net, batch, ("gradient", "guided_backprop", "grad_cam"), targets=score)
+    methods = ("gradient", "guided_backprop", "grad_cam")
+    result = vc.explain(net, batch, methods, targets=score, compiled=compiled)
 
     assert state_of(net) == before
     # the pass runs the kernels of training, which round otherwise than those of predict mode

@@ -12,20 +12,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from .cells import cells_of, guided_note
 from .eventlog import Sink, clean_label
 from .measures import mean_defined
 from .methods import METHODS
 from .probe import ProbeSet
 from .render import pick_evenly
 from .report import Report
-from .sheets import Cell, Header, Row, history_sheet, overview, panel
+from .sheets import Header, Row, history_sheet, overview, panel
 from .snapshot import Snapshot
 
 KEPT = 24  # snapshots in memory, for sheets of at most 11: evenly spaced ones, whatever their number
 EVERY_SNAPSHOT_UNTIL, THEN_EVERY = 12, 5  # history sheets and overview are drawn anew at these
-
-KINDS = {"layer": "cam", "channels": "signed", "image": "intensity"}
-"""A method's shape -> how its maps are drawn."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +123,8 @@ class Album:
             probability=float(snapshot.confidence[i]) if known else None,
             epoch=snapshot.when,
             right=right,
-            note=self._note(snapshot),
+            note=guided_note(self._methods, snapshot.relus),
         )
-
-    def _note(self, snapshot: Snapshot) -> str:
-        guided, total = snapshot.relus
-        if any("guided_gradient" in METHODS[name].needs for name in self._methods) and guided < total:
-            return f"Guided covers only {guided} of {total} ReLUs."
-        if not all(METHODS[name].depends_on_weights for name in self._methods):
-            return "Guided maps show edges as much as reasons."
-        return ""
 
     def _panel_job(
         self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int, violation: str
@@ -144,14 +134,9 @@ class Album:
         own = {name: np.array(maps[name][i]) for name in self._methods}
 
         def job(sink: Sink) -> None:
-            cells = []
-            for name, map_ in own.items():
-                kind = KINDS[METHODS[name].shape]
-                shared = scale if name == self._main and scale > 0 else None
-                cells.append(Cell(METHODS[name].title, map_, kind, shared))
-            sink.image(
-                f"attention/{self._tags[k]}", panel(self._probe.pictures[i], cells, header), snapshot.step
-            )
+            cells = cells_of(own, {self._main: scale} if scale > 0 else {})
+            drawn = panel(self._probe.pictures[i], cells, header)
+            sink.image(f"attention/{self._tags[k]}", drawn, snapshot.step)
 
         return job
 

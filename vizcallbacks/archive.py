@@ -15,8 +15,8 @@ import re
 import secrets
 import struct
 import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -47,20 +47,32 @@ def write(path, format: str, schema: int, arrays: Mapping[str, np.ndarray], fact
     TypeError
         An array or a fact is of another type; nothing is written.
     """
-    path = os.fsdecode(path)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in _KINDS:
             raise TypeError(f"array {name!r} must hold real numbers, booleans or strings, got {array.dtype}")
     facts = {**facts, "format": f"vizcallbacks {format}", "schema": schema, "arrays": list(arrays)}
     members = {**arrays, _FACTS: np.asarray(json.dumps(facts))}
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def replacing(path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of the one at `path` when the block is left without an error.
+
+    Raises
+    ------
+    OSError
+        It could not be written; an older file is as it was, and no temporary one is left.
+    """
+    path = os.fsdecode(path)
     temporary = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, array in members.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

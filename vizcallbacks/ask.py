@@ -79,7 +79,7 @@ def ask_net(
 
         def probabilities(images: np.ndarray) -> np.ndarray:
             parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-            passes = (instruments.forward(mx.nd.array(part, ctx=context), ()) for part in parts)
+            passes = (instruments.forward(mx.nd.array(part, ctx=context), (), record=False) for part in parts)
             return np.concatenate([mx.nd.softmax(one.outputs).asnumpy() for one in passes])
 
         asked = (probabilities, result.probe.images, maps, result.predictions)

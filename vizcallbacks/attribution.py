@@ -11,12 +11,14 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from .blocks import block_paths, cells, conv_layers, find_layers, layout_of
 from .inputs import Inputs, failed, initialise
-from .instrument import Instruments, Pass, block_paths, find_layers, instrumented
+from .instrument import Instruments, instrumented
 from .methods import METHODS, check_methods
 from .passes import Passes
 from .probe import ProbeSet
 from .result import Attributions, predictions_of, softmax
+from .tape import Pass
 from .targets import score_of
 
 DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
@@ -31,6 +33,7 @@ def explain(
     targets=None,
     batch_size: int = 16,
     extra: Sequence = (),
+    compiled: bool | None = None,
 ) -> Any:
     """Show what `net` bases a score on, for each image.
 
@@ -57,6 +60,9 @@ def explain(
         Images per pass; bounds the memory.
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
+    compiled : bool or None
+        True: by the net's compiled graph, which is faster and reaches every activation, or an error if the net
+        cannot be traced; False: by its layers, operator by operator. None: by the graph where there is one.
 
     Returns
     -------
@@ -76,19 +82,19 @@ def explain(
     inputs = Inputs(net, probe.images, extra)
     initialise(net, inputs.batch(slice(0, 1)))
     chunks: list[_Chunk] = []
-    with instrumented(net) as instruments:
+    with instrumented(net, compiled) as instruments:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
             chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, choose, batch_size))
             layers = chunks[0].layers
         relus, unguided = instruments.relus, tuple(instruments.unguided)
-        plain = MappingProxyType(instruments.plain_activations)
+        plain, by_graph = MappingProxyType(instruments.plain_activations), instruments.by_graph
     outputs = _joined([chunk.outputs for chunk in chunks])
-    paths = {id(block): path or block.name for block, path in block_paths(net)}
+    paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
     results = [
         Attributions(
             maps=_joined_values([chunk.maps[index] for chunk in chunks]),
-            layer=None if one is None else paths[id(one)],
+            layer=None if one is None else paths[one],
             image_size=(probe.images.shape[2], probe.images.shape[3]),
             outputs=outputs,
             probabilities=None if outputs is None else softmax(outputs),
@@ -100,6 +106,7 @@ def explain(
             plain_activations=plain,
             notes=_joined_values([chunk.notes[index] for chunk in chunks]),
             probe=probe,
+            compiled=by_graph,
         )
         for index, one in enumerate(layers or [None])
     ]
@@ -144,7 +151,12 @@ def _explain_chunk(
     images, *extra = inputs.batch(part)
     needs = _needs(methods)
     try:
-        run = instruments.forward(images, layers, extra)
+        guided = "guided_gradient" in needs
+        image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
+        if layers is None:
+            run = instruments.forward_to_last(images, extra, image=image, guided=guided)
+        else:
+            run = instruments.forward(images, layers, extra, image=image, guided=guided)
         outputs = class_outputs(run.outputs)
         with autograd.record(train_mode=False):
             score, classes = choose(run.outputs, outputs, part)
@@ -153,7 +165,6 @@ def _explain_chunk(
             layers = [default_layer(run)]
         tapped = taps(run, layers, instruments)
         shared: dict[str, Any] = {"images": inputs.images[part]}
-        guided = "guided_gradient" in needs
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
         if "input_gradient" in needs:
@@ -215,7 +226,7 @@ def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarra
 
 def channels_first(layer, array: np.ndarray) -> np.ndarray:
     """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
-    axes = [layer._kwargs["layout"].index(letter) for letter in "NCHW"]
+    axes = [layout_of(layer).index(letter) for letter in "NCHW"]
     return _single(array.transpose(axes))
 
 
@@ -225,7 +236,7 @@ def default_layer(run: Pass):
     large = [
         layer
         for (layer, output), by_gradient in zip(run.ran, reached)
-        if by_gradient and output.size > output.shape[0] * layer._channels
+        if by_gradient and cells(layer, output.shape) > 1
     ]
     if not large:
         raise ValueError(
@@ -237,14 +248,14 @@ def default_layer(run: Pass):
 
 def taps(run: Pass, layers: list, instruments: Instruments) -> list:
     """The layers' outputs of a pass, NDArrays in the layers' own layout; ValueError where one did not run."""
-    outputs = {id(layer): output for layer, output in run.ran}
+    outputs = dict(run.ran)
     for layer in layers:
-        if id(layer) not in outputs:
-            ran = ", ".join(path for path, conv in instruments.conv_layers.items() if id(conv) in outputs)
+        if layer not in outputs:
+            ran = ", ".join(path for path, conv in instruments.conv_layers.items() if conv in outputs)
             raise ValueError(
                 f"layer {layer.name!r} did not run on these images; layers that ran: {ran or 'none'}"
             )
-    return [outputs[id(layer)] for layer in layers]
+    return [outputs[layer] for layer in layers]
 
 
 def class_outputs(outputs) -> np.ndarray | None:

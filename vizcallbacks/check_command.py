@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from dataclasses import replace
 
 from .baseline import Baseline
@@ -12,6 +11,7 @@ from .regression import compare
 from .report_files import save_json, save_junit, save_picture
 from .rules import split_named
 from .snapshot import read_run
+from .terminal import say
 
 
 def accept(options: argparse.Namespace) -> int:
@@ -19,9 +19,9 @@ def accept(options: argparse.Namespace) -> int:
     baseline = Baseline.from_runs(options.runs, options.step)
     baseline.save(options.out)
     count = baseline.targets.shape[1]
-    _print(f"{options.out}: {count} probe images, layer {baseline.layer!r}, of {'; '.join(baseline.sources)}")
+    say(f"{options.out}: {count} probe images, layer {baseline.layer!r}, of {'; '.join(baseline.sources)}")
     for name in baseline.thresholds():
-        _print(f"  {name}: noise of the mean {baseline.margin(name)[0]:.3f}")
+        say(f"  {name}: noise of the mean {baseline.margin(name)[0]:.3f}")
     return 0
 
 
@@ -47,7 +47,7 @@ def check(options: argparse.Namespace) -> int:
         save_junit(report, options.junit)
     if options.json is not None:
         save_json(report, options.json)
-    _print(str(report))
+    say(str(report))
     return 0 if report.passed else 1
 
 
@@ -89,9 +89,3 @@ def add_check(commands) -> None:
     one.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
     one.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
     one.add_argument("--json", metavar="JSON", help="write the outcome as JSON")
-
-
-def _print(text: str) -> None:
-    """Also what the terminal's encoding does not have: names are the user's."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -7,17 +7,23 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from . import check_command, demo
+from . import check_command, demo, explain_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 1 regressed, 2 wrong arguments or something missing."""
+    """Run the command; return its exit code.
+
+    0 well, 1 regressed, 2 wrong arguments or something missing, 130 interrupted by Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
     except (ImportError, ValueError, OSError) as error:
         print(f"vizcallbacks {options.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"vizcallbacks {options.command}: interrupted", file=sys.stderr)
+        return 130  # as a shell has it for Ctrl-C
     except Exception:  # Python's own exit code for it is 1, which `check` has for a regression
         traceback.print_exc()
         return 2
@@ -28,7 +34,12 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"demo": _demo, "accept": check_command.accept, "check": check_command.check}
+COMMANDS = {
+    "demo": _demo,
+    "explain": explain_command.run,
+    "accept": check_command.accept,
+    "check": check_command.check,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--quick", action="store_true", help="a quarter of the pictures: only to see that it works"
     )
+    explain_command.add_explain(commands)
     check_command.add_accept(commands)
     check_command.add_check(commands)
     return parser

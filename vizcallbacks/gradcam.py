@@ -21,8 +21,9 @@ import numpy as np
 from mxnet import autograd
 
 from .attribution import channels_first, class_outputs, default_layer, explain, taps
+from .blocks import find_layers
 from .inputs import Inputs, initialise
-from .instrument import find_layers, instrumented
+from .instrument import instrumented
 from .methods import grad_cam, upsample
 from .nn import Activation, Conv2D
 from .probe_sources import as_numpy, check_images
@@ -98,7 +99,7 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     batch = Inputs(net, images, ()).batch(slice(0, 1))
     initialise(net, batch)
     with instrumented(net) as instruments:
-        run = instruments.forward(batch[0], layers)
+        run = instruments.forward(batch[0], layers, image=False, guided=False)
         with autograd.record(train_mode=False):
             score, _ = choose(run.outputs, class_outputs(run.outputs), slice(0, 1))
         run.tape.close(score)

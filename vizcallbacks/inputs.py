@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from .instrument import block_paths
+from .blocks import block_paths, parameters_of
 
 
 class Inputs:
@@ -53,9 +53,7 @@ class Inputs:
 
 def _context_and_type(net) -> tuple[Any, Any]:
     """Where the net's parameters are, and the type of its weights."""
-    if not isinstance(net, gluon.Block):
-        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
-    parameters = list(net.collect_params().values())
+    parameters = parameters_of(block_paths(net))
     context = next(
         (p.list_ctx()[0] for p in parameters if p._data is not None or p._deferred_init),
         mx.context.current_context(),
@@ -88,7 +86,7 @@ def _array(values) -> np.ndarray:
 
 def initialise(net, inputs: list) -> None:
     """Resolve deferred initialisation as the first training batch would: by running the net."""
-    if any(parameter._deferred_init for parameter in net.collect_params().values()):
+    if any(parameter._deferred_init for parameter in parameters_of(block_paths(net))):
         try:
             with autograd.pause(train_mode=False):
                 net(*inputs)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd, gluon
 
+from .blocks import ConvLayer, block_paths, cells, conv_layers, parameters_of
 from .nn import ATTACHED, instrumented_class
-from .tape import Tape
+from .segments import CompiledNet
+from .tape import Pass, Tape
+from .tracing import Trace, Tracer, UntraceableError, trace
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @contextmanager
-def instrumented(net: gluon.Block) -> Iterator[Instruments]:
+def instrumented(net: gluon.Block, compiled: bool | None = None) -> Iterator[Instruments]:
     """Instrument every layer of `net`; restore the net when the block is left, also by an exception.
 
     Each block keeps its identity and gets another class for a while; parameters are exchanged for views of the
@@ -26,6 +33,8 @@ def instrumented(net: gluon.Block) -> Iterator[Instruments]:
     ----------
     net : gluon.Block
         An initialised net (deferred initialisation: run one batch first).
+    compiled : bool or None
+        The way that passes go, as for `Instruments`.
 
     Yields
     ------
@@ -37,14 +46,14 @@ def instrumented(net: gluon.Block) -> Iterator[Instruments]:
     TypeError
         If `net` is no Gluon block.
     ValueError
-        If a part of the net is a `SymbolBlock`, or the net is not initialised.
+        If the net is not initialised.
     RuntimeError
         If the net, or a part that it shares, is instrumented already.
     """
     blocks = block_paths(net)
-    parameters = list(net.collect_params().values())
+    parameters = parameters_of(blocks)
     _check(blocks, parameters)
-    session = Instruments(net, blocks)
+    session = Instruments(net, blocks, compiled)
     classes = [(block, type(block)) for block, _ in blocks]
     data = [(parameter, parameter._data) for parameter in parameters if parameter._stype == "default"]
     modes = autograd.is_recording(), autograd.is_training()
@@ -81,21 +90,28 @@ class Instruments:
     net : gluon.Block
     blocks : list of (Block, str)
         Every block once, with its path from the net ("features.8.1.body.3"; the net itself: "").
-    tape : Tape or None
+    compiled : bool or None
+        Whether passes go through the net's compiled graph, or through its layers operator by operator. None:
+        through the graph if the net can be traced and, where it is not hybridized and runs no graph itself, the
+        graph agrees with its forward.
+    tape : Tape, Tracer or None
         The pass under way.
     """
 
     net: gluon.Block
     blocks: list[tuple[gluon.Block, str]]
+    compiled: bool | None = None
     tape: Any = None
-    _ran: dict[int, tuple[gluon.Block, Any]] = field(default_factory=dict)
-    _tapped: set[int] | None = None
+    _ran: dict[ConvLayer, Any] = field(default_factory=dict)
+    _tapped: frozenset[ConvLayer] | None = None
     _last: Tape | None = None
+    _graph: CompiledNet | None = None
+    _decided: bool = False
 
     @property
-    def conv_layers(self) -> dict[str, gluon.nn.Conv2D]:
+    def conv_layers(self) -> dict[str, ConvLayer]:
         """Path -> every Conv2D of the net, in the order of definition."""
-        return {path: block for block, path in self.blocks if isinstance(block, gluon.nn.Conv2D)}
+        return conv_layers(self.blocks)
 
     @property
     def relus(self) -> tuple[int, int]:
@@ -112,7 +128,14 @@ class Instruments:
         """Kind -> number of the last pass's activations that a guided pass leaves to their own derivative."""
         return Tape().plain_activations if self._last is None else self._last.plain_activations
 
-    def forward(self, images, layers=None, extra=(), record: bool = True) -> Pass:
+    @property
+    def by_graph(self) -> bool:
+        """Whether passes go through the net's compiled graph; decided by the first."""
+        return self._graph is not None
+
+    def forward(
+        self, images, layers=None, extra=(), *, record: bool = True, image: bool = True, guided: bool = True
+    ) -> Pass:
         """Run the net once, in predict mode, keeping what walks backwards need.
 
         Parameters
@@ -123,12 +146,102 @@ class Instruments:
             Whose outputs are to be kept; None: of all.
         extra : sequence of NDArray
             What the net takes beside the images.
-        record : bool
-            False: for the outputs alone.
+        record, image, guided : bool
+            Whether there will be walks backwards; down to the image; guided ones.
         """
+        if self._compiled_net(images, extra) is None:
+            return self._by_operators(images, layers, extra, record)
+        try:
+            run = self._graph.forward((images, *extra), layers, record, image, guided)  # type: ignore[union-attr]
+            if not self._decided:
+                self._compare(run.outputs, images, extra)
+                self._decided = True
+        except (UntraceableError, mx.MXNetError, ValueError) as error:
+            self._give_up(error)
+            return self._by_operators(images, layers, extra, record)
+        self._last = run.tape if record else self._last
+        return run
+
+    def forward_to_last(self, images, extra=(), *, image: bool = True, guided: bool = True) -> Pass:
+        """`forward`, keeping the last Conv2D to run with an output larger than 1 x 1 on which the net's depends.
+
+        Where the graph does not tell which that is, all layers are kept.
+        """
+        graph = self._compiled_net(images, extra)
+        for layer in reversed([] if graph is None else graph.reached()):
+            run = self.forward(images, [layer], extra, image=image, guided=guided)
+            if run.ran and cells(layer, run.ran[0][1].shape) > 1:
+                return run
+        return self.forward(images, None, extra, image=image, guided=guided)
+
+    def trace(self, inputs: int = 1) -> Trace:
+        """The net's graph; UntraceableError if it has none."""
+        tracer = Tracer()
+        self.tape = tracer
+        try:
+            return trace(self.net, tracer, inputs, self.blocks)
+        finally:
+            self.tape = None
+
+    def finish(self, block: gluon.Block, output):
+        """Take a block's output on its way: cut the tape behind composite blocks and tapped layers."""
+        if isinstance(self.tape, Tracer):
+            return self.tape.finish(block, output)
+        is_conv = isinstance(block, gluon.nn.Conv2D)
+        tapped = is_conv and (self._tapped is None or block in self._tapped)
+        if tapped or block._children or not type(block).__module__.startswith("mxnet.gluon.nn"):
+            # composite blocks, lest shared parts are walked again for each ReLU behind them; and blocks with
+            # code of their own, so that what cannot be reached in them is reported with their path
+            output = self._cut(output, block.__dict__[ATTACHED].path)
+        if tapped:
+            self._ran.pop(block, None)  # a shared layer counts where it ran last
+            self._ran[block] = output
+        return output
+
+    def _compiled_net(self, images, extra) -> CompiledNet | None:
+        if self._graph is None and not self._decided and self.compiled is not False:
+            try:
+                found = self.trace(1 + len(extra))
+                arrays = {one.name: one.data(images.ctx) for one in parameters_of(self.blocks)}
+                self._graph = CompiledNet(found, arrays)
+            except (UntraceableError, RuntimeError) as error:
+                self._give_up(error)
+        return self._graph
+
+    def _give_up(self, error: Exception) -> None:
+        if self.compiled:
+            raise ValueError(f"the net cannot be compiled: {error}; leave out compiled=True") from error
+        _LOGGER.debug("the net is explained operator by operator: %s", error)
+        self._graph, self._decided = None, True
+
+    def _compare(self, outputs, images, extra) -> None:
+        """Hold the graph of a net that is not hybridized, and so runs no graph itself, to its own forward pass."""
+        if getattr(self.net, "_active", False) or self._closed:
+            return
+        own = self._by_operators(images[:1], (), [one[:1] for one in extra], record=False).outputs
+        for mine, theirs in zip(_flat(outputs), _flat(own)):
+            expected, found = theirs.asnumpy(), mine[:1].asnumpy()
+            if expected.shape != found.shape or not np.allclose(
+                found, expected, rtol=0, atol=1e-3 * np.abs(expected).max(initial=0), equal_nan=True
+            ):
+                raise UntraceableError("its graph gives other outputs than its forward")
+
+    @property
+    def _closed(self) -> str | None:
+        """The place of a SymbolBlock, if there is one."""
+        found = (path for block, path in self.blocks if isinstance(block, gluon.SymbolBlock))
+        return next((f"block {path!r}" if path else "the net" for path in found), None)
+
+    def _by_operators(self, images, layers, extra, record: bool) -> Pass:
+        if self._closed:
+            raise ValueError(
+                f"{self._closed} is a SymbolBlock, a closed graph whose operators can only be reached where the "
+                "whole net can be traced, and this one cannot; build it from its Gluon definition and load the "
+                "parameters into that, or write the blocks around it as HybridBlocks"
+            )
         tape = Tape()
         self._ran = {}
-        self._tapped = None if layers is None else {id(layer) for layer in layers}
+        self._tapped = None if layers is None else frozenset(layers)
         inputs = tape.start(images).array
         self.tape = tape
         try:
@@ -138,20 +251,7 @@ class Instruments:
             self.tape = None
         self._last = tape if record else self._last
         ran, self._ran = self._ran, {}
-        return Pass(tape, inputs, outputs, list(ran.values()))
-
-    def finish(self, block: gluon.Block, output):
-        """Take a block's output on its way: cut the tape behind composite blocks and tapped layers."""
-        is_conv = isinstance(block, gluon.nn.Conv2D)
-        tapped = is_conv and (self._tapped is None or id(block) in self._tapped)
-        if tapped or block._children or not type(block).__module__.startswith("mxnet.gluon.nn"):
-            # composite blocks, lest shared parts are walked again for each ReLU behind them; and blocks with
-            # code of their own, so that what cannot be reached in them is reported with their path
-            output = self._cut(output, block.__dict__[ATTACHED].path)
-        if tapped:
-            self._ran.pop(id(block), None)  # a shared layer counts where it ran last
-            self._ran[id(block)] = (block, output)
-        return output
+        return Pass(tape, inputs, outputs, list(ran.items()))
 
     def _cut(self, output, path: str):
         if isinstance(output, (list, tuple)):
@@ -159,72 +259,10 @@ class Instruments:
         return self.tape.cut(output, path) if isinstance(output, mx.nd.NDArray) else output
 
 
-@dataclass
-class Pass:
-    """One forward pass through an instrumented net.
-
-    Attributes
-    ----------
-    outputs : NDArray, or what else the net returns
-    ran : list of (Conv2D, NDArray)
-        The tapped layers in the order in which they ran, with their outputs, in the layer's own layout.
-    """
-
-    tape: Tape
-    images: Any
-    outputs: Any
-    ran: list[tuple[gluon.nn.Conv2D, Any]]
-
-
-def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
-    """Every block of `net` once, parents first, with the path of its first appearance."""
-    if not isinstance(net, gluon.Block):
-        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
-    seen: set[int] = set()
-    found: list[tuple[gluon.Block, str]] = []
-
-    def visit(block, path):
-        if id(block) in seen:
-            return
-        seen.add(id(block))
-        found.append((block, path))
-        for key, child in block._children.items():
-            visit(child, f"{path}.{key}" if path else key)
-
-    visit(net, "")
-    return found
-
-
-def find_layers(net: gluon.Block, layer) -> list[gluon.nn.Conv2D] | None:
-    """Resolve an argument `layer`: a Conv2D, its name or path, or a sequence of these, to a list of layers.
-
-    None stays None: to be found by running the net.
-
-    Raises
-    ------
-    ValueError
-        The net has no such Conv2D; the message lists those it has.
-    """
-    convs = {path: block for block, path in block_paths(net) if isinstance(block, gluon.nn.Conv2D)}
-    if not convs:
-        raise ValueError(
-            "the net has no gluon.nn.Conv2D layer for the CAM family to look at; "
-            "use methods that need no layer, such as 'saliency'"
-        )
-    if layer is None:
-        return None
-    wanted = list(layer) if isinstance(layer, (list, tuple)) else [layer]
-    if not wanted:
-        raise ValueError("layer must name at least one Conv2D, got an empty sequence")
-    resolved = []
-    for one in wanted:
-        match = [conv for path, conv in convs.items() if one is conv or one in (path, conv.name)]
-        if not match:
-            shown = one.name if isinstance(one, gluon.Block) else one
-            names = ", ".join(f"{path} ({conv.name})" if path else conv.name for path, conv in convs.items())
-            raise ValueError(f"layer {shown!r} is not a Conv2D of this net; its Conv2D layers are: {names}")
-        resolved.append(match[0])
-    return resolved
+def _flat(outputs) -> list:
+    if isinstance(outputs, (list, tuple)):
+        return [array for part in outputs for array in _flat(part)]
+    return [outputs]
 
 
 def _check(blocks, parameters) -> None:
@@ -233,11 +271,6 @@ def _check(blocks, parameters) -> None:
         if ATTACHED in block.__dict__:
             raise RuntimeError(
                 f"{place} is instrumented already; leave the first instrumented(...) block before the next"
-            )
-        if isinstance(block, gluon.SymbolBlock):
-            raise ValueError(
-                f"{place} is a SymbolBlock, a closed graph whose layers cannot be reached; "
-                "build the net from its Gluon definition and load the parameters into it"
             )
     missing = [parameter.name for parameter in parameters if parameter._data is None]
     if missing:

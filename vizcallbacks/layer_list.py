@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mxnet import autograd
+from mxnet import autograd, gluon
 
 from .attribution import channels_first, class_outputs
+from .blocks import ConvLayer, block_paths, find_layers
 from .inputs import Inputs, initialise
-from .instrument import find_layers, instrumented
+from .instrument import Instruments, instrumented
 from .probe import ProbeSet
+from .receptive_field import receptive_fields
 from .targets import score_of
+from .tracing import INPUT, UntraceableError
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Layer:
         (h, w) of its output, and of its maps.
     reached : bool
         Whether the target's score depends on it. Where not, maps of the CAM family are dead.
+    receptive_field : (int, int) or None
+        Pixels of the image, (height, width), that one of its cells can depend on, at most the whole image; None
+        if the net has no graph to read it from, or one with operators of unknown reach.
     """
 
     path: str
@@ -35,10 +41,13 @@ class Layer:
     channels: int
     size: tuple[int, int]
     reached: bool
+    receptive_field: tuple[int, int] | None
 
     def __str__(self) -> str:
+        field = self.receptive_field
+        seen = "" if field is None else f", a cell sees {field[0]} x {field[1]} px"
         rest = "" if self.reached else ", no part in the score"
-        return f"{self.path} ({self.name}): {self.channels} x {self.size[0]} x {self.size[1]}{rest}"
+        return f"{self.path} ({self.name}): {self.channels} x {self.size[0]} x {self.size[1]}{seen}{rest}"
 
 
 def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
@@ -66,8 +75,11 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
     find_layers(net, None)  # raises if there are none
     given = Inputs(net, probe.images, extra).batch(first)
     initialise(net, given)
-    with instrumented(net) as instruments:
-        paths = {id(conv): path or conv.name for path, conv in instruments.conv_layers.items()}
+    closed = any(isinstance(block, gluon.SymbolBlock) for block, _ in block_paths(net))
+    # a layer that has no part in the output is in no graph
+    with instrumented(net, compiled=None if closed else False) as instruments:
+        fields = _receptive_fields(instruments, given)
+        paths = {conv: path or conv.name for path, conv in instruments.conv_layers.items()}
         run = instruments.forward(given[0], extra=given[1:])
         with autograd.record(train_mode=False):
             score, _ = choose(run.outputs, class_outputs(run.outputs), first)
@@ -75,6 +87,15 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         reached = run.tape.reached([output for _, output in run.ran])
         shapes = [channels_first(layer, output.asnumpy()).shape for layer, output in run.ran]
     return [
-        Layer(paths[id(layer)], layer.name, shape[1], (shape[2], shape[3]), depends)
+        Layer(paths[layer], layer.name, shape[1], (shape[2], shape[3]), depends, fields.get(layer))
         for (layer, _), shape, depends in zip(run.ran, shapes, reached)
     ]
+
+
+def _receptive_fields(instruments: Instruments, given: list) -> dict[ConvLayer, tuple[int, int] | None]:
+    try:
+        found = instruments.trace(len(given)).layers
+    except UntraceableError:
+        return {}
+    fields = receptive_fields(found.values(), f"{INPUT}0", given[0].shape[2:])
+    return dict(zip(found, fields))

@@ -49,8 +49,8 @@ class Instrumented:
 
     def hybrid_forward(self, F, x, *args, **params):
         tape = self._tape
-        if tape is not None and F is mx.nd:
-            F = Operators(tape, self.__dict__[ATTACHED].path)
+        if tape is not None:
+            F = tape.operators(F, self.__dict__[ATTACHED].path)
         return super().hybrid_forward(F, x, *args, **params)  # type: ignore[misc]
 
 
@@ -79,23 +79,38 @@ class _InstrumentedBlock(Instrumented):
 
 
 class Operators:
-    """What `hybrid_forward` gets as ``F`` during a pass: `mx.nd` with the operators of `REPLACED` replaced."""
+    """What `hybrid_forward` gets as ``F`` during a pass: a module of MXNet's with some operators replaced.
 
-    __slots__ = ("_block", "_native", "_prefix", "_tape")
+    Parameters
+    ----------
+    native : module
+        `mxnet.nd` or `mxnet.sym`.
+    instead : callable
+        (name below the module, MXNet's own) -> what the block gets.
+    """
+
+    __slots__ = ("_instead", "_native", "_prefix")
     # GluonCV asks whether "box_decode" is in F.contrib.__dict__
     __dict__ = property(lambda self: self._native.__dict__)  # type: ignore[assignment]
 
-    def __init__(self, tape, block: str, native=mx.nd, prefix: str = "") -> None:
-        self._tape, self._block, self._native, self._prefix = tape, block, native, prefix
+    def __init__(self, native, instead: Callable[[str, Any], Any], prefix: str = "") -> None:
+        self._native, self._instead, self._prefix = native, instead, prefix
 
     def __getattr__(self, name: str):
-        native = getattr(self._native, name)
-        replacement = REPLACED.get(self._prefix + name)
-        if replacement is not None:
-            return functools.partial(replacement, native, self._tape, self._block)
+        native, name = getattr(self._native, name), self._prefix + name
         if isinstance(native, ModuleType):
-            return Operators(self._tape, self._block, native, f"{self._prefix}{name}.")
-        return native
+            return Operators(native, self._instead, f"{name}.")
+        return self._instead(name, native)
+
+
+def replaced_operators(F, tape, block: str):
+    """`mxnet.nd` with operators replaced by those that tell `tape`; `F` itself if it is another module."""
+
+    def instead(name, native):
+        replacement = REPLACED.get(name)
+        return native if replacement is None else functools.partial(replacement, native, tape, block)
+
+    return Operators(F, instead) if F is mx.nd else F
 
 
 def _in_train_mode(native, tape, block, *args, **kwargs):
@@ -138,6 +153,8 @@ def _batch_norm_relu(native, tape, block, data, *args, **kwargs):
 
 
 def _batch_norm(native, tape, block, data, gamma, beta, mean, var, **kwargs):
+    if kwargs.get("fix_gamma", True):
+        gamma = gamma.copy()  # MXNet writes ones into it, whatever the parameter holds
     if autograd.is_training() and not kwargs.get("use_global_stats", False):
         # the block asks for the batch's own statistics, as GluonCV's GroupNorm does; the running ones stay
         return native(data, gamma, beta, mean.copy(), var.copy(), **kwargs)

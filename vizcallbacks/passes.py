@@ -10,7 +10,8 @@ import numpy as np
 from mxnet import autograd
 from tqdm import tqdm
 
-from .instrument import Instruments, Pass
+from .instrument import Instruments
+from .tape import Pass
 
 
 class Passes:
@@ -88,7 +89,7 @@ class Passes:
     def _forward(self, group: list[np.ndarray], record: bool = True) -> Pass:
         extra = [mx.nd.concat(*[array] * len(group), dim=0) for array in self._extra]
         images = self._to_net(np.concatenate(group))
-        return self._instruments.forward(images, layers=[], extra=extra, record=record)
+        return self._instruments.forward(images, [], extra, record=record, guided=False)
 
     def _score(self, outputs, groups: int):
         """Scores of all groups in a row; each is scored as the batch it stands for."""

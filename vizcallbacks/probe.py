@@ -156,7 +156,8 @@ class ProbeSet:
         Parameters
         ----------
         root : str or os.PathLike
-            Images end in .jpg, .jpeg, .png, .bmp, .webp, .tif or .tiff; other files are ignored.
+            Files with an ending of `vizcallbacks.photographs.IMAGE_ENDINGS`, such as .jpg or .png, read as
+            `read_photograph` does; others are ignored.
         transform : callable, optional
             (H, W, 3) uint8 RGB -> what the net takes, (C, H, W) float32. A Gluon block gets an MXNet array,
             anything else a NumPy array. Default: divided by 255 and transposed; this needs `size`.

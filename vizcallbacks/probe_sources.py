@@ -10,7 +10,7 @@ from typing import Any, Callable
 import cv2
 import numpy as np
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from .photographs import IMAGE_ENDINGS, read_photograph
 
 EXAMPLE = "transform=..., e.g. lambda image: image.astype('float32').transpose((2, 0, 1)) / 255"
 
@@ -134,7 +134,7 @@ def read_folder(
         raise ValueError(
             f"the class folders must hold images, got none ending in {IMAGE_ENDINGS} in {root!r}"
         )
-    pictures = [_read_picture(os.path.join(root, *name.split("/"))) for name in names]
+    pictures = [read_photograph(os.path.join(root, *name.split("/"))) for name in names]
     if size is not None:
         pictures = [centre_crop(picture, size) for picture in pictures]
     arguments = _transformed(pictures, names, transform or _scaled, None)
@@ -293,14 +293,6 @@ def _apply(transform: Callable | None, image: Any) -> Any:
 def _in_colour(picture: np.ndarray) -> np.ndarray:
     picture = picture[..., None] if picture.ndim == 2 else picture
     return np.repeat(picture, 3, axis=2) if picture.shape[2:] == (1,) else picture
-
-
-def _read_picture(path: str) -> np.ndarray:
-    data = np.fromfile(path, np.uint8)  # not cv2.imread: it knows no paths beyond ASCII on some systems
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise ValueError(f"{path!r} must be an image, but cannot be read as one; repair or remove it")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _scaled(picture: np.ndarray) -> np.ndarray:

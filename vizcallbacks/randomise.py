@@ -17,8 +17,8 @@ import numpy as np
 from mxnet import gluon
 
 from .attribution import DEFAULT_METHODS, explain
+from .blocks import block_paths
 from .eventlog import Sink
-from .instrument import block_paths
 from .measures import mean_defined
 from .methods import METHODS
 from .probe import ProbeSet

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from xml.etree import ElementTree
 
 import numpy as np
 
+from .archive import replacing
 from .baseline import NotComparableError
 from .probe import ProbeSet
 from .render import encode
@@ -142,15 +141,8 @@ def _scaled(map_: np.ndarray) -> np.ndarray:
 
 
 def _write_whole(path, data: bytes) -> None:
-    path = os.fsdecode(path)
-    temporary = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    with replacing(path) as file:
+        file.write(data)
 
 
 def _json_number(value: float) -> float | None:

@@ -44,6 +44,8 @@ class Attributions:
         sigmoids), "smooth" (ELU, SELU, GELU, tanh).
     notes : mapping of str to ndarray, (N,), float32
         What methods found beside their maps: "integrated_gradients/completeness_gap".
+    compiled : bool
+        Whether the passes went through the net's compiled graph, or through its layers operator by operator.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -59,6 +61,7 @@ class Attributions:
     probe: ProbeSet
     plain_activations: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    compiled: bool = False
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:

@@ -62,8 +62,8 @@ class Row:
     right: Sequence[bool | None] | None = None
 
 
-def panel(picture, cells, header):
-    """One probe image at one epoch: the input and its maps side by side under a header, 672 px wide.
+def panel(picture, cells, header, width=WIDTH):
+    """One probe image at one epoch: the input and its maps side by side under a header, `width` px wide.
 
     Below each map stand its title and its raw maximum (of the absolute values for signed maps), which can
     be compared between epochs. More than four pictures are set in several lines.
@@ -73,17 +73,19 @@ def panel(picture, cells, header):
     picture : ndarray, (H, W, 3), uint8
     cells : sequence of Cell, one at least
     header : Header
+    width : int, px
+        Up to a few less, where the columns do not fill it.
 
     Returns
     -------
-    ndarray, (height, 672, 3), uint8
+    ndarray, (height, width, 3), uint8
     """
     picture = checked_picture(picture)
     if not cells:
         raise ValueError("a panel needs at least one cell, got none; pass Cell(title, map, kind)")
     count = 1 + len(cells)
     columns = math.ceil(count / math.ceil(count / 4))
-    side = (WIDTH - 2 * MARGIN - GAP * (columns - 1)) // columns
+    side = (width - 2 * MARGIN - GAP * (columns - 1)) // columns
     drawn = [(letterbox(picture, side), [("input", INK, None)])]
     for cell in cells:
         lines = [(line, INK, None) for line in wrapped(cell.title, side)]

@@ -9,6 +9,7 @@ from the last to the first, hands each the gradient that has arrived at its leaf
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from mxnet import autograd
 
 from .graph import KINDS, OPAQUE, POOLINGS, activation_kind, differentiable, graph_of
+from .nn import replaced_operators
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,35 @@ class Piece:
         The same values as `output`, the start of later pieces; None for the score.
     rectified : bool
         Whether a guided walk lets only positive gradient into this piece.
+    compiled : bool
+        Whether it is one compiled graph: its backward pass puts each gradient into an array of its own.
     """
 
     output: Any
     inputs: tuple[Leaf, ...]
     leaf: Leaf | None
     rectified: bool
+    compiled: bool = False
+
+
+@dataclass
+class Pass:
+    """One forward pass through an instrumented net.
+
+    Attributes
+    ----------
+    tape : Tape
+    images : NDArray or None
+        Where walks end that ask for the image's gradient.
+    outputs : NDArray, or what else the net returns
+    ran : list of (layer, NDArray)
+        The layers asked for in the order in which they ran, with their outputs, in the layer's own layout.
+    """
+
+    tape: Tape
+    images: Any
+    outputs: Any
+    ran: list[tuple[Any, Any]]
 
 
 class Tape:
@@ -109,6 +134,47 @@ class Tape:
     def activation(self, output, block: str):
         """Cut behind an operator's `output` if it is one whose gradient a guided walk rectifies."""
         return self.cut(output, block) if activation_kind(graph_of(output)) == "relu" else output
+
+    def operators(self, F, block: str):
+        """The operators that a block of this path is to call."""
+        return replaced_operators(F, self, block)
+
+    def follow(self, output, nodes: list[dict[str, Any]], sources: Mapping[str, Any], rectified: bool):
+        """Take in a piece of record whose operators are known: the output of a compiled graph.
+
+        Parameters
+        ----------
+        output : NDArray
+        nodes : list of dict
+            The graph, as JSON has it.
+        sources : mapping of str to NDArray
+            The graph's variables that are outputs of earlier pieces, by name.
+        rectified : bool
+            Whether the graph ends in an activation whose gradient a guided walk rectifies.
+
+        Returns
+        -------
+        NDArray
+            What later pieces go on with: a leaf, or the values themselves where they do not depend on one.
+        """
+        leaves = {
+            name: self._started[id(array)] for name, array in sources.items() if id(array) in self._started
+        }
+        piece = _piece(output, nodes, leaves)
+        if not piece.inputs:
+            return output.detach()
+        leaf = self.start(output)
+        self._pieces.append(replace(piece, leaf=leaf, rectified=rectified, compiled=True))
+        return leaf.array
+
+    def survey(self, nodes: list[dict[str, Any]]) -> None:
+        """Count the activations of a graph all of whose pieces are followed: every one can be rectified."""
+        for i, node in enumerate(nodes):
+            kind = activation_kind(nodes, i)
+            if kind == "relu":
+                self._relus[node["name"]] = ""
+            elif kind:
+                self._plain[node["name"]] = kind
 
     def pooled(self) -> None:
         """Count a max pooling that was run in the way that is safe to differentiate."""
@@ -193,7 +259,9 @@ class Tape:
                 name = piece.leaf.name
                 head = gradients[name] if name in names else gradients.pop(name)
                 if guided and piece.rectified:
-                    head = mx.nd.Activation(head, act_type="relu")
+                    # in place where nobody else holds it, lest memory is faulted in anew for each activation
+                    own = piece.compiled and name not in names
+                    head = mx.nd.Activation(head, act_type="relu", out=head if own else None)
             else:
                 continue
             # in train mode: only there does a BatchNorm that a block runs on the batch's own statistics
@@ -202,7 +270,7 @@ class Tape:
             arrived = autograd.grad([piece.output], arrays, [head], retain_graph=True, train_mode=True)
             for leaf, part in zip(piece.inputs, arrived):
                 known = gradients.get(leaf.name)
-                gradients[leaf.name] = part if known is None else known + part
+                gradients[leaf.name] = part if known is None else _sum(known, part, piece.compiled)
             if last:
                 del self._pieces[index]
         return [
@@ -229,10 +297,18 @@ class Tape:
                     self._unguided.add(node["name"])
             elif kind:
                 self._plain[node["name"]] = kind
-        inputs = tuple(
-            self._leaves[nodes[i]["name"]] for i in differentiable(nodes) if nodes[i]["name"] in self._leaves
-        )
-        return Piece(output, inputs, None, rectified=activation_kind(nodes) == "relu")
+        return _piece(output, nodes, self._leaves)
+
+
+def _piece(output, nodes: list[dict[str, Any]], leaves: Mapping[str, Leaf]) -> Piece:
+    starts = (nodes[i]["name"] for i in differentiable(nodes))
+    inputs = tuple(leaves[name] for name in starts if name in leaves)
+    return Piece(output, inputs, None, rectified=activation_kind(nodes) == "relu")
+
+
+def _sum(known, part, compiled: bool):
+    # elemwise_add, unlike +, keeps oneDNN's layouts
+    return mx.nd.elemwise_add(known, part, out=known) if compiled else known + part
 
 
 def _places(found: dict[str, str]) -> str:

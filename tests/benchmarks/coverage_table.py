@@ -1,8 +1,9 @@
 """The README's table of networks, from what is measured: ``python tests/benchmarks/coverage_table.py``.
 
 Each family of `tests.families` is run on one noise image. *ReLUs* are those guided of those that ran, as `explain`
-reports them; *forward* is how far the score is from the net's own, as a share of the largest output: the pass runs
-the kernels of training, which round otherwise than those of predict mode. That gradients are right is what
+reports them; "by layers" stands where the net has no graph that agrees with its forward. *forward* is how far the
+score is from the net's own, as a share of the largest output: the pass runs the kernels of training, and folds
+BatchNorms into convolutions, which round otherwise than predict mode does. That gradients are right is what
 tests/test_zoo.py asserts.
 """
 
@@ -36,7 +37,8 @@ def row(family: Family) -> str:
     result = vc.explain(net, image, "guided_backprop", targets=lambda outputs: first(outputs)[:, 0])
     difference = np.abs(result.scores - expected[:, 0]).max() / np.abs(expected).max()
     counts = {kind: count for kind, count in result.plain_activations.items() if count}
-    notes = [f"{count} {kind}s" for kind, count in counts.items()]
+    notes = [] if result.compiled else ["by layers"]
+    notes += [f"{count} {kind}s" for kind, count in counts.items()]
     notes += [f"not guided in {', '.join(result.unguided)}"] if result.unguided else []
     guided, total = result.relus
     cells += [f"{difference:.0e}" if difference else "same", f"{guided} of {total}", ", ".join(notes)]

@@ -1,0 +1,122 @@
+"""A net's blocks and their paths, and the layers that the CAM family can look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Union
+
+from mxnet import gluon
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """A convolution inside a `SymbolBlock`, whose closed graph has no blocks.
+
+    Attributes
+    ----------
+    block : SymbolBlock
+    name : str
+        MXNet's for the operator, without the "_fwd" that Gluon adds to a layer's name.
+    node : str
+        The operator's name in the graph.
+    """
+
+    block: gluon.SymbolBlock
+    name: str
+    node: str
+
+
+ConvLayer = Union[gluon.nn.Conv2D, GraphLayer]
+
+
+def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
+    """Every block of `net` once, parents first, with the path of its first appearance."""
+    if not isinstance(net, gluon.Block):
+        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
+    seen: set[int] = set()
+    found: list[tuple[gluon.Block, str]] = []
+
+    def visit(block, path):
+        if id(block) in seen:
+            return
+        seen.add(id(block))
+        found.append((block, path))
+        for key, child in block._children.items():
+            visit(child, f"{path}.{key}" if path else key)
+
+    visit(net, "")
+    return found
+
+
+def parameters_of(blocks: Iterable[tuple[gluon.Block, str]]) -> list[gluon.Parameter]:
+    """The parameters of blocks with their paths, each once: `collect_params` of the net, much faster."""
+    return list({id(one): one for block, _ in blocks for one in block._params.values()}.values())
+
+
+def conv_layers(blocks: Iterable[tuple[gluon.Block, str]]) -> dict[str, ConvLayer]:
+    """Path -> every Conv2D among blocks with their paths, in the order of definition.
+
+    The convolutions of a SymbolBlock have its path and their name: "features.resnet0_conv0".
+    """
+    found: dict[str, ConvLayer] = {}
+    for block, path in blocks:
+        if isinstance(block, gluon.nn.Conv2D):
+            found[path] = block
+        elif isinstance(block, gluon.SymbolBlock):
+            for node in json.loads(block._cached_graph[1].tojson())["nodes"]:
+                if node["op"] == "Convolution" and len(_tuple(node["attrs"]["kernel"])) == 2:
+                    name = node["name"].removesuffix("_fwd")
+                    found[f"{path}.{name}" if path else name] = GraphLayer(block, name, node["name"])
+    return found
+
+
+def layout_of(layer: ConvLayer) -> str:
+    """The order of its output's axes, such as "NCHW"."""
+    return "NCHW" if isinstance(layer, GraphLayer) else layer._kwargs["layout"]
+
+
+def cells(layer: ConvLayer, shape: tuple[int, ...]) -> int:
+    """h times w of an output of that shape."""
+    layout = layout_of(layer)
+    return shape[layout.index("H")] * shape[layout.index("W")]
+
+
+def find_layers(net: gluon.Block, layer: Any) -> list[ConvLayer] | None:
+    """Resolve an argument `layer`: a Conv2D, its name or path, or a sequence of these, to a list of layers.
+
+    None stays None: to be found by running the net.
+
+    Raises
+    ------
+    ValueError
+        The net has no such Conv2D; the message lists those it has.
+    """
+    convs = conv_layers(block_paths(net))
+    if not convs:
+        raise ValueError(
+            "the net has no gluon.nn.Conv2D layer for the CAM family to look at; "
+            "use methods that need no layer, such as 'saliency'"
+        )
+    if layer is None:
+        return None
+    wanted = list(layer) if isinstance(layer, (list, tuple)) else [layer]
+    if not wanted:
+        raise ValueError("layer must name at least one Conv2D, got an empty sequence")
+    resolved = []
+    for one in wanted:
+        match = [conv for path, conv in convs.items() if one is conv or one in (path, conv.name)]
+        if not match:
+            shown = one.name if isinstance(one, gluon.Block) else one
+            names = ", ".join(
+                f"{path} ({conv.name})" if path and path != conv.name else conv.name
+                for path, conv in convs.items()
+            )
+            raise ValueError(f"layer {shown!r} is not a Conv2D of this net; its Conv2D layers are: {names}")
+        resolved.append(match[0])
+    return resolved
+
+
+def _tuple(text: str) -> list[str]:
+    return text.strip("()[] ,").split(",")
