@@ -1,8 +1,8 @@
-"""The README's pictures, from a demo's runs: ``python examples/make_pictures.py runs/demo``.
+"""The README's pictures: ``python examples/make_pictures.py runs/demo runs/tutorial``.
 
-Overviews are drawn from the probe set and snapshots that the handler wrote, for some of the digits; a panel and
-a history sheet are taken from the event file as they are; the report is made anew. Small PNG files go to
-examples/pictures/.
+The arguments are the folders of a demo and of a run of the tutorial. Overviews are drawn from the probe set and
+snapshots that the handler wrote, for some of the digits; a panel is taken from the event file as it is; the report
+is made anew; the photographs are one of the tutorial's own pictures. Small files go to examples/pictures/.
 """
 
 import io
@@ -44,17 +44,18 @@ def logged(run, tag):
 
 
 def save(picture, name, width):
-    """As a PNG of this width."""
+    """In this width, as a PNG or JPEG by the name's ending."""
     image = Image.fromarray(picture)
     image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
-    image.save(FOLDER / name, optimize=True)
+    image.save(FOLDER / name, optimize=True, quality=85)
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    demo = Path(sys.argv[1])
+    demo, tutorial = map(Path, sys.argv[1:])
     for name in ("biased", "honest"):
         save(overview_of(demo / name), f"{name}.png", 640)
         save(logged(demo / name, "attention/22_digit_1"), f"panel_{name}.png", 560)
     probe = vc.ProbeSet.load(demo / "biased" / "attention" / "probe.npz")
     save(picture(check(demo, probe), probe, count=2), "report.png", 560)
+    save(np.asarray(Image.open(tutorial / "photographs.png").convert("RGB")), "tutorial.jpg", 760)

@@ -1,5 +1,7 @@
 """MXNet's tutorial runs with only its import changed, and its numbers are right."""
 
+import inspect
+
 import cv2
 import mxnet as mx
 import numpy as np
@@ -48,6 +50,9 @@ ORIGINAL = np.random.default_rng(5).integers(0, 256, (32, 48, 3), dtype=np.uint8
 """An image that is not square, so that no height is taken for a width."""
 
 
+SQUARE = ORIGINAL[:, :32]
+
+
 @pytest.fixture
 def image():
     pixels = ORIGINAL.astype(np.float32).transpose(2, 0, 1) / 255
@@ -75,8 +80,9 @@ def test_the_tutorials_visualize_gives_its_three_pictures(network, image):
     assert (heat.shape, guided.shape, gray.shape) == ((32, 48, 3), (32, 48, 3), (32, 48))
     for picture in (heat, guided, gray):
         assert picture.dtype == np.uint8
-        assert picture.max() == 255
+        assert picture.max() > 200
     assert guided.min() == gray.min() == 0
+    assert guided.max() == gray.max() == 255
 
 
 def test_the_layer_is_found_at_its_place_in_features(image):
@@ -96,12 +102,14 @@ def test_the_pictures_are_those_of_the_formulas(network, image):
     product = result["guided_backprop"][0].astype(np.float64) * cam
     heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, layer.name)
 
-    colours = cv2.applyColorMap(np.rint(255 * cam / cam.max()).astype(np.uint8), cv2.COLORMAP_TURBO)
-    mixed = colours[..., ::-1].astype(float) + ORIGINAL
-    np.testing.assert_allclose(heat, 255 * mixed / mixed.max(), atol=2)
+    shown = (cam / cam.max())[..., None]
+    colours = cv2.applyColorMap(np.rint(255 * shown[..., 0]).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    faded = (ORIGINAL + cv2.cvtColor(ORIGINAL, cv2.COLOR_RGB2GRAY)[..., None].astype(float)) / 2
+    np.testing.assert_allclose(heat, faded + 0.85 * shown**0.85 * (colours - faded), atol=2)
 
-    stretched = (product - product.min()) / (product.max() - product.min())
-    np.testing.assert_allclose(guided, 255 * stretched.transpose(1, 2, 0), atol=1.01)
+    full = np.percentile(np.abs(product), 99.5)
+    drawn = 127.5 + 127.5 * np.clip(product / full, -1, 1).transpose(1, 2, 0)
+    np.testing.assert_allclose(guided, drawn, atol=1.01)
 
     total = np.abs(product).sum(axis=0)
     shown = np.clip((total - total.min()) / (np.percentile(total, 99) - total.min()), 0, 1)
@@ -232,9 +240,8 @@ def test_a_dead_network_gives_pictures_without_a_warning(network, image):
     heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, last_conv(network).name)
     assert not guided.any()
     assert not gray.any()
-    lowest = cv2.applyColorMap(np.zeros((1, 1), np.uint8), cv2.COLORMAP_TURBO)[0, 0, ::-1]
-    mixed = lowest.astype(np.float32) + ORIGINAL
-    np.testing.assert_allclose(heat, 255 * mixed / mixed.max(), atol=1)
+    dead = vc.render.overlay(ORIGINAL, np.zeros((4, 6), np.float32))  # greyed and marked
+    np.testing.assert_array_equal(heat, dead)
 
 
 def test_guided_grad_cam_is_the_product():
@@ -243,10 +250,20 @@ def test_guided_grad_cam_is_the_product():
     np.testing.assert_array_equal(gradcam.get_guided_grad_cam(cam, gradient), np.array([[[0, -2]], [[0, 1]]]))
 
 
-def test_a_gradient_becomes_a_picture_from_its_minimum_to_its_maximum():
-    gradient = np.array([[[-1, 0]], [[1, 3]], [[3, -1]]], np.float32)
-    np.testing.assert_array_equal(gradcam.grad_to_image(gradient), np.array([[[0, 127, 255], [63, 255, 0]]]))
-    assert not gradcam.grad_to_image(np.full((3, 2, 2), 4, np.float32)).any()
+def test_a_gradient_becomes_a_picture_about_mid_grey():
+    # full strength is the 99.5th percentile of 201 absolute values, 0 to 200: 199
+    gradient = np.arange(201, dtype=np.float32).reshape(3, 1, 67)
+    gradient[:, :, ::2] *= -1
+    expected = np.rint(127.5 + 127.5 * np.clip(gradient / 199, -1, 1)).transpose(1, 2, 0)
+    np.testing.assert_array_equal(gradcam.grad_to_image(gradient), expected)
+
+
+def test_a_gradient_without_values_below_zero_becomes_a_picture_from_black():
+    gradient = np.array([[[0, 1, 2, 4]]], np.float32)
+    scale = np.percentile(gradient, 99.5)  # 3.97
+    expected = np.rint(255 * np.array([0, 1, 2, scale]) / scale).reshape(1, 4, 1)
+    np.testing.assert_array_equal(gradcam.grad_to_image(gradient), expected)
+    assert not gradcam.grad_to_image(np.zeros((3, 2, 2), np.float32)).any()
 
 
 def test_gray_is_from_the_minimum_to_the_99th_percentile():
@@ -265,10 +282,118 @@ def test_gray_keeps_the_only_pixel_and_is_black_where_all_are_equal():
     assert gradcam.to_grayscale(gradient).sum() == 1
 
 
+# Any net
+
+
+@pytest.mark.parametrize("classes", [2, 4, 1200])
+def test_a_net_of_gluons_own_layers_and_of_any_number_of_classes_is_explained(classes, image):
+    """Global average pooling and a dense layer follow the last ReLU: weight / (h w) where that is active."""
+    net = small_net(classes=classes, hybridize=True)
+    scores = net(image).asnumpy()[0]
+    chosen = classes - 1
+    output, gradient = gradcam.get_conv_out_grad(net, image, chosen, net[4].name)
+    weight = net[8].weight.data().asnumpy()[chosen]
+    expected = weight[:, None, None] * (output > 0) / output[0].size
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-9)
+    by_default = gradcam.visualize(net, image, ORIGINAL, None)
+    named = gradcam.visualize(net, image, ORIGINAL, net[4].name, class_id=int(scores.argmax()))
+    for one, other in zip(by_default, named):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_zoos_parameter_files_load_into_a_vgg_of_switchable_layers(image, tmp_path):
+    """By names of today, and by the tutorial's `load_params`; the same outputs as the zoo's net, to the bit."""
+
+    class Zoo(VGG):
+        def _make_features(self, layers, filters, batch_norm):
+            conv, activation = gluon.nn.Conv2D, gluon.nn.Activation
+            features = gluon.nn.HybridSequential(prefix="")
+            for number, channels in zip(layers, filters):
+                for _ in range(number):
+                    features.add(conv(channels, kernel_size=3, padding=1, bias_initializer="zeros"))
+                    features.add(activation("relu"))
+                features.add(MaxPool2D(strides=2))
+            return features
+
+    zoo = Zoo([1, 1], [6, 8], prefix="vgg0_")
+    zoo.initialize(mx.init.Xavier(magnitude=3))
+    expected = zoo(image).asnumpy()
+    zoo.save_parameters(str(tmp_path / "today.params"))
+    zoo.collect_params().save(str(tmp_path / "once.params"), strip_prefix=zoo.prefix)
+    for name in ("today", "once"):
+        net = VGG([1, 1], [6, 8], prefix="vgg1_")
+        with pytest.warns(UserWarning, match="load_params is deprecated"):
+            net.load_params(str(tmp_path / f"{name}.params"), ctx=mx.cpu())
+        np.testing.assert_array_equal(net(image).asnumpy(), expected)
+
+
+def test_the_image_may_be_floats_or_mxnets(network, image):
+    """As cv2 and mx.image give them: float32 in [0, 255], other integers, NDArray."""
+    name = last_conv(network).name
+    expected = gradcam.visualize(network, image, ORIGINAL, name)
+    for original in (
+        np.minimum(ORIGINAL + np.float32(0.25), 255),
+        ORIGINAL.astype(np.int64),
+        mx.nd.array(ORIGINAL),
+    ):
+        for one, other in zip(expected, gradcam.visualize(network, image.asnumpy(), original, name)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_nothing_is_left_after_an_error_in_the_midst(network, image, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("half-way")
+
+    before = state_of(network)
+    globals_before = {name: dict(vars(module)) for name, module in (("nn", vc.nn), ("gradcam", gradcam))}
+    classes = {cls: dict(vars(cls)) for cls in (Conv2D, Activation)}
+    with monkeypatch.context() as patch:
+        patch.setattr(vc.tape.Tape, "walk", fail)
+        for call in (
+            lambda: gradcam.visualize(network, image, ORIGINAL, None),
+            lambda: gradcam.get_conv_out_grad(network, image),
+            lambda: gradcam.get_image_grad(network, image),
+        ):
+            with pytest.raises(RuntimeError, match="half-way"):
+                call()
+    assert state_of(network) == before
+    assert {name: dict(vars(getattr(vc, name))) for name in globals_before} == globals_before
+    assert {cls: dict(vars(cls)) for cls in classes} == classes
+    assert not autograd.is_recording()
+
+
+# Signatures: those of MXNet's example/cnn_visualization/gradcam.py, release 1.9.1, and what is added
+
+SIGNATURES = {
+    "get_conv_out_grad": "(net, image, class_id=None, conv_layer_name=None)",
+    "get_image_grad": "(net, image, class_id=None)",
+    "grad_to_image": "(gradient)",
+    "get_cam": "(imggrad, conv_out, size=None)",
+    "get_guided_grad_cam": "(cam, imggrad)",
+    "get_img_heatmap": "(orig_img, activation_map)",
+    "to_grayscale": "(cv2im)",
+    "visualize": "(net, preprocessed_img, orig_img, conv_layer_name, class_id=None)",
+    "set_capture_layer_name": "(name)",
+    "set_guided_backprop": "(mode=True)",
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_arguments_are_the_tutorials(name):
+    assert str(inspect.signature(getattr(gradcam, name))) == SIGNATURES[name]
+
+
+def test_the_module_has_no_other_public_names():
+    assert set(gradcam.__all__) == {*SIGNATURES, "Activation", "Conv2D"}
+
+
 # Errors
 
 ERRORS: dict[str, tuple[dict, str]] = {
-    "a layer that is not there": ({"conv_layer_name": "conv9"}, "layer 'conv9' is not a Conv2D of this net"),
+    "a layer that is not there": (
+        {"conv_layer_name": "nowhere"},
+        "layer 'nowhere' is not a Conv2D of this net",
+    ),
     "a class that is not there": ({"class_id": 4}, "below the net's number of classes, 4, got 4"),
     "a class that is none": ({"class_id": -1}, "targets must be a class"),
 }
@@ -281,7 +406,7 @@ def test_wrong_arguments_are_refused(case):
     with pytest.raises(ValueError, match=message):
         gradcam.get_conv_out_grad(small_net(), image, **arguments)
     with pytest.raises(ValueError, match=message):
-        gradcam.visualize(small_net(), image, ORIGINAL, **{"conv_layer_name": None, **arguments})
+        gradcam.visualize(small_net(), image, SQUARE, **{"conv_layer_name": None, **arguments})
 
 
 def test_a_layer_that_did_not_run_is_refused():
@@ -292,5 +417,91 @@ def test_a_layer_that_did_not_run_is_refused():
     net = Idle()
     net.add(Conv2D(3, 3, in_channels=3), small_net())
     net[0].initialize()
-    with pytest.raises(ValueError, match=f"layer '{net[0].name}' did not run on this image"):
+    with pytest.raises(ValueError, match=f"layer '{net[0].name}' did not run on these images"):
         gradcam.get_conv_out_grad(net, mx.nd.array(images(1)), conv_layer_name=net[0].name)
+
+
+IMAGES: dict[str, tuple[tuple, str]] = {
+    "a batch": (
+        (2, 3, 32, 32),
+        r"must be one, \(1, C, H, W\), got shape \(2, 3, 32, 32\); for several: .*explain",
+    ),
+    "no batch axis": ((3, 32, 32), r"got shape \(3, 32, 32\); image.expand_dims\(axis=0\)"),
+    "channels last": ((1, 32, 32, 3), "looks like NHWC"),
+}
+
+
+@pytest.mark.parametrize("case", IMAGES)
+def test_more_or_less_than_one_image_is_refused(case):
+    shape, message = IMAGES[case]
+    net = small_net()
+    for image in (mx.nd.zeros(shape), np.zeros(shape, np.float32)):
+        with pytest.raises(ValueError, match=message):
+            gradcam.visualize(net, image, SQUARE, None)
+        with pytest.raises(ValueError, match=message):
+            gradcam.get_conv_out_grad(net, image)
+        with pytest.raises(ValueError, match=message):
+            gradcam.get_image_grad(net, image)
+
+
+ORIGINALS: dict[str, tuple] = {
+    "of another size": (
+        ORIGINAL,
+        r"in its size \(32, 32\), got \(32, 48\); .*cv2.resize\(orig_img, \(32, 32\)\)",
+    ),
+    "grey": (SQUARE[..., 0], r"must be \(H, W, 3\) RGB, got shape \(32, 32\)"),
+    "scaled to one": (SQUARE / np.float32(255), r"in \[0, 255\], got float32, 0 to 1; .*255 \* orig_img"),
+    "normalised": (SQUARE / np.float32(64) - 2, r"in \[0, 255\], got float32, -2 to 1.984"),
+    "undefined": (np.full((32, 32, 3), np.nan), r"in \[0, 255\], got float64, nan to nan"),
+    "words": (np.full((32, 32, 3), "a"), "got <U1, no numbers"),
+}
+
+
+@pytest.mark.parametrize("case", ORIGINALS)
+def test_an_image_that_does_not_show_what_the_net_sees_is_refused(case):
+    original, message = ORIGINALS[case]
+    with pytest.raises(ValueError, match=message):
+        gradcam.visualize(small_net(), mx.nd.array(images(1)), original, None)
+
+
+def test_maps_that_do_not_fit_are_refused():
+    gradient, cam = np.ones((3, 8, 6), np.float32), np.ones((6, 8), np.float32)
+    with pytest.raises(ValueError, match=r"cam must have the image's size, \(8, 6\), got \(6, 8\)"):
+        gradcam.get_guided_grad_cam(cam, gradient)
+    with pytest.raises(ValueError, match=r"both \(K, h, w\), got \(3, 8, 6\) and \(6, 8\)"):
+        gradcam.get_cam(gradient, cam)
+    with pytest.raises(
+        ValueError, match=r"activation_map must have the image's size, \(32, 48\), got \(6, 8\)"
+    ):
+        gradcam.get_img_heatmap(ORIGINAL, cam)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], got 2; divide"):
+        gradcam.get_img_heatmap(ORIGINAL, np.full((32, 48), 2, np.float32))
+
+
+def test_several_layers_are_refused():
+    net = small_net()
+    image = mx.nd.array(images(1))
+    for call in (
+        lambda layer: gradcam.visualize(net, image, SQUARE, layer),
+        lambda layer: gradcam.get_conv_out_grad(net, image, conv_layer_name=layer),
+    ):
+        with pytest.raises(TypeError, match="one layer, got 2; for several: vizcallbacks.explain"):
+            call([net[0].name, net[4].name])
+
+
+def test_a_net_with_undefined_weights_is_refused():
+    net = small_net()
+    net[8].weight.set_data(mx.nd.full(net[8].weight.shape, np.nan))
+    with pytest.raises(
+        ValueError, match="gradient must be finite, got NaN or infinity; check the net's weights"
+    ):
+        gradcam.visualize(net, mx.nd.array(images(1)), SQUARE, None, class_id=0)
+
+
+def test_the_switches_that_all_nets_would_share_are_refused_with_the_way_out():
+    with pytest.raises(
+        NotImplementedError, match=r"get_conv_out_grad\(net, image, conv_layer_name='conv3'\)"
+    ):
+        gradcam.set_capture_layer_name("conv3")
+    with pytest.raises(NotImplementedError, match=r"get_image_grad\(net, image\) is guided"):
+        gradcam.set_guided_backprop(True)

@@ -162,16 +162,16 @@ def _explain_chunk(
             score, classes = choose(run.outputs, outputs, part)
         run.tape.close(score)
         if layers is None:
-            layers = [_default_layer(run)]
-        taps = _taps(run, layers, instruments)
+            layers = [default_layer(run)]
+        tapped = taps(run, layers, instruments)
         shared: dict[str, Any] = {"images": inputs.images[part]}
-        plain = taps + ([run.images] if "input_gradient" in needs else [])
+        plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
         if "input_gradient" in needs:
             shared["input_gradient"] = _single(gradients[-1])
         if guided:
             shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
-        activations = [tap.asnumpy() for tap in taps]
+        activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
         del run  # and with it the record: methods of many passes need the memory
         fixed = score_of(classes, None, len(score)) if classes is not None else choose
@@ -230,7 +230,8 @@ def channels_first(layer, array: np.ndarray) -> np.ndarray:
     return _single(array.transpose(axes))
 
 
-def _default_layer(run: Pass):
+def default_layer(run: Pass):
+    """The last Conv2D to run with an output larger than 1 x 1 and a part in the score; ValueError if none."""
     reached = run.tape.reached([output for _, output in run.ran])
     large = [
         layer
@@ -245,7 +246,8 @@ def _default_layer(run: Pass):
     return large[-1]
 
 
-def _taps(run: Pass, layers: list, instruments: Instruments) -> list:
+def taps(run: Pass, layers: list, instruments: Instruments) -> list:
+    """The layers' outputs of a pass, NDArrays in the layers' own layout; ValueError where one did not run."""
     outputs = dict(run.ran)
     for layer in layers:
         if layer not in outputs:

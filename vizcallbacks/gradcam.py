@@ -5,11 +5,14 @@
     from vizcallbacks import gradcam
     from vizcallbacks.gradcam import Activation, Conv2D
 
-Same names, arguments and shapes, with right numbers: gradients are those of the net (the tutorial's own
-are random, or crash, on MXNet 1.9.1); the class activation map starts from zero instead of one and is float in
-[0, 1], so that nothing is quantised before the pictures, which are uint8; colours keep the order of the image's
-channels, which the tutorial reverses. The functions take one image; for many images, raw maps or other methods
-use `vizcallbacks.explain`.
+Same names and arguments, for any net and any number of classes, with right numbers: gradients are those of the
+net (the tutorial's own are random, or crash, on MXNet 1.9.1); the class activation map starts from zero instead
+of one and is float in [0, 1], so that nothing is quantised before the pictures, which are uint8; a map that is
+flat is zero instead of 0/0; colours keep the order of the image's channels, which the tutorial reverses. Pictures
+are drawn as everywhere in this package, so that zero looks alike in all of them.
+
+The functions take one image and leave nothing behind. For many images, raw maps or other methods use
+`vizcallbacks.explain`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from __future__ import annotations
 import numpy as np
 from mxnet import autograd
 
-from .attribution import explain
+from .attribution import channels_first, class_outputs, default_layer, explain, taps
 from .blocks import find_layers
+from .inputs import Inputs, initialise
 from .instrument import instrumented
 from .methods import grad_cam, upsample
 from .nn import Activation, Conv2D
-from .render import colour
+from .probe_sources import as_numpy, check_images
+from .render import overlay, robust_maximum
 from .targets import score_of
 
 __all__ = [
@@ -34,6 +39,8 @@ __all__ = [
     "get_image_grad",
     "get_img_heatmap",
     "grad_to_image",
+    "set_capture_layer_name",
+    "set_guided_backprop",
     "to_grayscale",
     "visualize",
 ]
@@ -45,12 +52,13 @@ def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
     Parameters
     ----------
     net : gluon.Block
+        Any; it need not be built of this module's layers.
     preprocessed_img : NDArray or ndarray, (1, C, H, W), float32
         As the net takes it.
-    orig_img : ndarray, (H, W, 3), uint8
-        For the heat map.
-    conv_layer_name : str
-        Name or path of a Conv2D.
+    orig_img : ndarray or NDArray, (H, W, 3), RGB in [0, 255]
+        What the net sees, for the heat map; see `get_img_heatmap`.
+    conv_layer_name : str, Conv2D or None
+        Name or path of a Conv2D; None: as `explain` chooses.
     class_id : int, optional
         The class explained; None: the predicted one.
 
@@ -59,46 +67,64 @@ def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
     tuple of ndarray
         uint8: Grad-CAM over the image, (H, W, 3); Guided Grad-CAM, (H, W, C); its absolute sum over channels
         ("saliency map"), (H, W).
+
+    Raises
+    ------
+    ValueError, TypeError
+        More than one image; an `orig_img` of another size; a layer or class that the net does not have; weights
+        that make the gradient NaN or infinite.
     """
-    result = explain(
-        net, preprocessed_img, ("grad_cam", "guided_grad_cam"), layer=conv_layer_name, targets=class_id
-    )
+    image = _one_image(preprocessed_img)
+    picture = _picture(orig_img)
+    if picture.shape[:2] != image.shape[2:]:
+        raise ValueError(
+            f"orig_img must show what the net sees, in its size {image.shape[2:]}, got {picture.shape[:2]}; "
+            f"resize or crop it as the net's input was: cv2.resize(orig_img, {image.shape[:1:-1]})"
+        )
+    layer = _one_layer(conv_layer_name)
+    result = explain(net, image, ("grad_cam", "guided_grad_cam"), layer=layer, targets=class_id)
     guided = result["guided_grad_cam"][0]
-    heat = get_img_heatmap(orig_img, _unit(result.at_image_size("grad_cam")[0]))
+    heat = get_img_heatmap(picture, _unit(result.at_image_size("grad_cam")[0]))
     return heat, grad_to_image(guided), grad_to_image(to_grayscale(guided))[..., 0]
 
 
 def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     """A Conv2D's output and the class score's gradient there, each (K, h, w) float32.
 
-    `conv_layer_name` None: the last Conv2D to run.
+    Arguments and errors as in `visualize`.
     """
-    layers = find_layers(net, conv_layer_name)
+    images = _one_image(image)
     choose = score_of(class_id, None, 1)
+    layers = find_layers(net, _one_layer(conv_layer_name))
+    batch = Inputs(net, images, ()).batch(slice(0, 1))
+    initialise(net, batch)
     with instrumented(net) as instruments:
-        run = instruments.forward(image, layers)
-        if not run.ran:
-            raise ValueError(f"layer {conv_layer_name!r} did not run on this image; name another Conv2D")
+        run = instruments.forward(batch[0], layers, image=False, guided=False)
         with autograd.record(train_mode=False):
-            score, _ = choose(run.outputs, run.outputs.asnumpy(), slice(0, 1))
+            score, _ = choose(run.outputs, class_outputs(run.outputs), slice(0, 1))
         run.tape.close(score)
-        output = run.ran[-1][1]
-        (gradient,) = run.tape.walk([output], last=True)
-    return output.asnumpy()[0], gradient[0]
+        layer = default_layer(run) if layers is None else layers[0]
+        tapped = taps(run, [layer], instruments)
+        gradients = run.tape.walk(tapped, last=True)
+        return tuple(channels_first(layer, array)[0] for array in (tapped[0].asnumpy(), gradients[0]))
 
 
 def get_image_grad(net, image, class_id=None):
-    """The class score's gradient with respect to the image by guided backpropagation, (C, H, W) float32."""
-    return explain(net, image, "guided_backprop", targets=class_id)["guided_backprop"][0]
+    """The class score's gradient with respect to the image by guided backpropagation, (C, H, W) float32.
+
+    Arguments and errors as in `visualize`.
+    """
+    return explain(net, _one_image(image), "guided_backprop", targets=class_id)["guided_backprop"][0]
 
 
-def get_cam(conv_out_grad, conv_out, size=None):
+def get_cam(imggrad, conv_out, size=None):
     """Grad-CAM, scaled to [0, 1].
 
     Parameters
     ----------
-    conv_out_grad, conv_out : ndarray, (K, h, w), float32
-        From `get_conv_out_grad`.
+    imggrad, conv_out : ndarray, (K, h, w), float32
+        The gradient at a layer and the layer's output, from `get_conv_out_grad`. (The first one's name is the
+        tutorial's; it is not the gradient of the image.)
     size : (H, W), optional
         Of the image; None: the layer's.
 
@@ -107,36 +133,151 @@ def get_cam(conv_out_grad, conv_out, size=None):
     ndarray, (H, W), float32, in [0, 1]
         All zero where nothing speaks for the class.
     """
-    cam = grad_cam(conv_out[None], conv_out_grad[None])
+    if np.ndim(conv_out) != 3 or np.shape(imggrad) != np.shape(conv_out):
+        raise ValueError(
+            "imggrad and conv_out must be the gradient at a layer and the layer's output, both (K, h, w), got "
+            f"{np.shape(imggrad)} and {np.shape(conv_out)}; get_conv_out_grad returns them in the other order"
+        )
+    cam = grad_cam(conv_out[None], imggrad[None])
     return _unit((cam if size is None else upsample(cam, size))[0])
 
 
 def get_guided_grad_cam(cam, imggrad):
     """Guided gradient (C, H, W) times class activation map (H, W)."""
+    if np.shape(cam) != np.shape(imggrad)[1:]:
+        raise ValueError(
+            f"cam must have the image's size, {np.shape(imggrad)[1:]}, got {np.shape(cam)}; "
+            "get_cam(..., size=imggrad.shape[1:])"
+        )
     return imggrad * cam
 
 
 def get_img_heatmap(orig_img, activation_map):
-    """The map, (H, W) in [0, 1], in colours added to the image, (H, W, 3); uint8, its maximum 255."""
-    heat = np.float32(colour(activation_map)) + np.float32(orig_img)
-    return np.uint8(heat / heat.max() * 255)
+    """A class activation map over the image, as `vizcallbacks.render.overlay` draws it.
+
+    Parameters
+    ----------
+    orig_img : ndarray or NDArray, (H, W, 3), RGB in [0, 255]
+        uint8, or any other numbers in that range, as OpenCV and MXNet give them; they are rounded.
+    activation_map : ndarray, (H, W), float, in [0, 1]
+        From `get_cam`. One that is all zero is marked as dead.
+
+    Returns
+    -------
+    ndarray, (H, W, 3), uint8
+    """
+    picture = _picture(orig_img)
+    if np.shape(activation_map) != picture.shape[:2]:
+        raise ValueError(
+            f"activation_map must have the image's size, {picture.shape[:2]}, got {np.shape(activation_map)}; "
+            "get_cam(..., size=orig_img.shape[:2])"
+        )
+    if np.max(activation_map) > 1:
+        raise ValueError(
+            f"activation_map must lie in [0, 1], got {np.max(activation_map):.4g}; divide it by its maximum"
+        )
+    return overlay(picture, activation_map, scale=1.0)
 
 
 def grad_to_image(gradient):
-    """A gradient (C, H, W) as a picture, (H, W, C) uint8, from its minimum to its maximum."""
-    shifted = gradient - gradient.min()
-    return (_unit(shifted) * 255).astype(np.uint8).transpose(1, 2, 0)
+    """A gradient (C, H, W) as a picture, (H, W, C) uint8.
 
-
-def to_grayscale(gradient):
-    """Absolute sum over channels, (1, H, W) float32, 0 at its minimum and 1 from its 99th percentile on.
-
-    From its maximum on where that percentile is the minimum; all zero where the sum is flat.
+    With values below zero, zero is mid grey, brighter is positive; without, zero is black. Full strength is the
+    99.5th percentile of the absolute values, as in `vizcallbacks.render.signed_picture`. (The tutorial draws from
+    the minimum to the maximum, where a few extreme pixels leave all others one flat grey.)
     """
-    total = np.abs(gradient).sum(axis=0, keepdims=True)
+    if not np.isfinite(gradient).all():
+        raise ValueError(
+            "gradient must be finite, got NaN or infinity; check the net's weights and its outputs on this image"
+        )
+    shown = np.clip(gradient / robust_maximum(np.abs(gradient), 99.5), -1, 1)
+    shown = shown / 2 + 0.5 if shown.min() < 0 else shown
+    return np.rint(255 * shown).astype(np.uint8).transpose(1, 2, 0)
+
+
+def to_grayscale(cv2im):
+    """Absolute sum over channels of a gradient (C, H, W): (1, H, W) float32, in [0, 1].
+
+    0 at its minimum and 1 from its 99th percentile on; from its maximum on where that percentile is the minimum;
+    all zero where the sum is flat.
+    """
+    total = np.abs(cv2im).sum(axis=0, keepdims=True)
     low, high = total.min(), np.percentile(total, 99)
     high = high if high > low else total.max()
     return np.clip((total - low) / (high - low), 0, 1) if high > low else np.zeros_like(total)
+
+
+def set_capture_layer_name(name):
+    """Refuse: the tutorial's module sets here, for every net of the process, which layer keeps its output.
+
+    Raises
+    ------
+    NotImplementedError
+        Always, with the call that does it for one net.
+    """
+    raise NotImplementedError(
+        "no layer is captured by a switch that all nets share and that stays on; drop this line, and name "
+        f"the layer where you ask for it: get_conv_out_grad(net, image, conv_layer_name={name!r})"
+    )
+
+
+def set_guided_backprop(mode=True):
+    """Refuse: the tutorial's module sets here, for every net of the process, how ReLUs pass gradients.
+
+    Raises
+    ------
+    NotImplementedError
+        Always, with the call that does it for one net.
+    """
+    raise NotImplementedError(
+        "guided backpropagation is no switch that all nets share and that stays on; drop this line, and ask for "
+        "the gradient you want: get_image_grad(net, image) is guided, "
+        "vizcallbacks.explain(net, image, 'gradient') is plain"
+    )
+
+
+def _one_image(image):
+    shape = np.shape(image)
+    if len(shape) != 4 or shape[0] != 1:
+        way = (
+            "image.expand_dims(axis=0)"
+            if len(shape) == 3
+            else "for several: vizcallbacks.explain(net, images)"
+        )
+        raise ValueError(f"the image must be one, (1, C, H, W), got shape {shape}; {way}")
+    return check_images(image)
+
+
+def _one_layer(layer):
+    if isinstance(layer, (list, tuple)):
+        raise TypeError(
+            f"conv_layer_name must be one layer, got {len(layer)}; for several: vizcallbacks.explain(layer=[...])"
+        )
+    return layer
+
+
+def _picture(orig_img):
+    """(H, W, 3) uint8."""
+    picture = as_numpy(orig_img)
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(
+            f"orig_img must be (H, W, 3) RGB, got shape {picture.shape}; "
+            "a grey one: np.repeat(grey[..., None], 3, axis=2)"
+        )
+    if picture.dtype == np.uint8:
+        return picture
+    numbers = picture.dtype.kind in "iuf"
+    if not numbers or not (picture.min() >= 0 and picture.max() <= 255) or _is_scaled_to_one(picture):
+        found = f"{picture.min():.4g} to {picture.max():.4g}" if numbers else "no numbers"
+        raise ValueError(
+            f"orig_img must be RGB in [0, 255], got {picture.dtype}, {found}; "
+            "give the picture before it was normalised, or scale it: np.uint8(255 * orig_img)"
+        )
+    return np.rint(picture).astype(np.uint8)
+
+
+def _is_scaled_to_one(picture):
+    return picture.dtype.kind == "f" and 0 < picture.max() <= 1
 
 
 def _unit(values):

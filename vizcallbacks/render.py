@@ -100,7 +100,7 @@ def signed_picture(gradient, scale=None):
     if state:
         return _marked(np.full(gradient.shape[1:] + (3,), 128, np.uint8), state)
     drawn = gradient if len(gradient) == 3 else np.repeat(gradient.mean(axis=0, keepdims=True), 3, axis=0)
-    amount = drawn / _checked_scale(scale, _robust_maximum(np.abs(drawn), 99.5))
+    amount = drawn / _checked_scale(scale, robust_maximum(np.abs(drawn), 99.5))
     return np.rint(127.5 + 127.5 * np.clip(amount, -1, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
@@ -125,7 +125,7 @@ def intensity(map_, scale=None):
     state = _state(map_, "intensity")
     if state:
         return _marked(np.zeros(map_.shape + (3,), np.uint8), state)
-    grey = np.clip(map_ / _checked_scale(scale, _robust_maximum(np.maximum(map_, 0), 99)), 0, 1)
+    grey = np.clip(map_ / _checked_scale(scale, robust_maximum(np.maximum(map_, 0), 99)), 0, 1)
     return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -254,7 +254,7 @@ def _marked(picture, words):
     return canvas
 
 
-def _robust_maximum(values, percentile):
+def robust_maximum(values, percentile):
     """A positive scale for values >= 0; 1 where all are zero, as the mean of channels that cancel out is."""
     return np.percentile(values, percentile) or values.max() or 1.0
 
