@@ -3,9 +3,10 @@
     PYTHON tests/benchmarks/torch_cost.py [--tools ...] [--nets ...] [--rounds N]
     python tests/benchmarks/snapshot_cost.py --torch-python PYTHON
 
-PYTHON is the interpreter of an environment of its own, ``pip install captum grad-cam``: MXNet needs NumPy below
-1.24, which no current torch is built for. pytorch-grad-cam imports torchvision, whose wheel must be the one made
-for the torch beside it. For ``--tools captum`` any torch will do.
+PYTHON is the interpreter of an environment of its own, ``pip install captum grad-cam`` (6 GB on Linux, where pip
+takes torch for CUDA; everything here runs on the CPU): MXNet needs NumPy below 1.24, and what grad-cam installs a
+newer one. It imports torchvision, whose wheel must be the one made for the torch beside it; ``--tools captum``
+does with any torch.
 
 Prints a Markdown table as `snapshot_cost` does, by the same protocol (`cold`), for the same nets, batches and
 images, written here in plain torch. *step* is torch's own training step of the batch (eager, SGD, momentum), of
@@ -218,7 +219,7 @@ def main() -> None:
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
     arguments = parser.parse_args()
     versions = [f"{tool} {_version(TOOLS[tool][0])}" for tool in arguments.tools]
-    print(f"torch {torch.__version__}, {', '.join(versions)}; {torch.get_num_threads()} threads\n")
+    print(f"torch {torch.__version__}, {', '.join(versions)}; threads: {torch.get_num_threads()}\n")
     # captum announces at each call that it sets hooks and asks for gradients
     warnings.filterwarnings("ignore", category=UserWarning, module="captum")
     print_head(["net", "images", "step, s", "tool", *(f"{column}, steps" for column in COLUMNS)])
