@@ -1,14 +1,13 @@
 """What a snapshot costs, in training steps.
 
-    python tests/benchmarks/snapshot_cost.py [--nets ...] [--rounds N]
+    python tests/benchmarks/snapshot_cost.py [--nets ...] [--rounds N] [--torch-python PYTHON]
 
 Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum),
 *floor* the least that a gradient at the image can cost: one forward and one plain backward pass of the compiled
 graph. Each snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
 
-Measured cold: before each measurement run training steps, as in real use. Warm repetitions would flatter
-whatever keeps memory or compiled graphs from one snapshot to the next. Medians over the rounds; only ratios
-mean something on another machine.
+Measured cold, see `cold`. With ``--torch-python`` a table of what captum and pytorch-grad-cam cost in torch's own
+training steps comes first, made by `torch_cost` in a process of its own, which ends before anything here is timed.
 
 What was tried (steps: default methods / Grad-CAM and guided only):
 
@@ -33,9 +32,10 @@ What was tried (steps: default methods / Grad-CAM and guided only):
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import gluoncv
@@ -46,14 +46,21 @@ from mxnet.gluon.model_zoo import vision
 
 import vizcallbacks as vc
 
-NETS: dict[str, tuple[Callable, int, int]] = {
-    "resnet18_v1": (vision.resnet18_v1, 8, 224),
-    "mobilenet1.0": (vision.mobilenet1_0, 8, 224),
-    "resnet50_v1": (vision.resnet50_v1, 4, 224),
-    "vgg16": (vision.vgg16, 2, 224),
-    "cifar_resnet20_v1": (gluoncv.model_zoo.cifar_resnet20_v1, 16, 32),
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+
+from tests.benchmarks.cold import BATCHES, measure, options, print_head, print_row
+
+NETS: dict[str, Callable] = {
+    "resnet18_v1": vision.resnet18_v1,
+    "mobilenet1.0": vision.mobilenet1_0,
+    "resnet50_v1": vision.resnet50_v1,
+    "vgg16": vision.vgg16,
+    "cifar_resnet20_v1": gluoncv.model_zoo.cifar_resnet20_v1,
 }
-"""Name -> (constructor, images, their size)."""
+"""Name in `cold.BATCHES` -> constructor."""
+
+IN_TORCH = ("resnet18_v1", "mobilenet1.0", "cifar_resnet20_v1")
+"""Those that `torch_cost` has too."""
 
 SNAPSHOTS = {
     "default": ("grad_cam", "guided_grad_cam", "saliency"),
@@ -65,25 +72,16 @@ SNAPSHOTS = {
 FLAGS = {"static_alloc": True, "static_shape": True}
 
 
-def measure(name: str, rounds: int, between: int) -> dict[str, float]:
+def measure_net(name: str, rounds: int, between: int) -> dict[str, float]:
     """Median seconds of "step", "floor" and each of `SNAPSHOTS` for one net of `NETS`."""
-    make, count, size = NETS[name]
+    count, size = BATCHES[name]
+    make = NETS[name]
     images = np.random.RandomState(0).normal(size=(count, 3, size, size)).astype(np.float32)
     net = _initialised(make(), images)
-    step = _training_step(net, images)
     jobs = {"floor": _floor(_initialised(make(), images), images)}
     for title, methods in SNAPSHOTS.items():
         jobs[title] = lambda methods=methods: vc.explain(net, images, methods)
-    seconds: dict[str, list[float]] = {title: [] for title in ("step", *jobs)}
-    for warm_up in (step, *jobs.values()):
-        warm_up()
-    for _ in range(rounds):
-        for title, job in jobs.items():
-            for _ in range(between):
-                last = _seconds(step)
-            seconds["step"].append(last)
-            seconds[title].append(_seconds(job))
-    return {title: statistics.median(values) for title, values in seconds.items()}
+    return measure(_training_step(net, images), jobs, rounds, between, finish=mx.nd.waitall)
 
 
 def _initialised(net, images):
@@ -139,33 +137,47 @@ def _floor(net, images) -> Callable[[], None]:
     return floor
 
 
-def _seconds(job: Callable[[], object]) -> float:
-    mx.nd.waitall()
-    start = time.perf_counter()
-    job()
-    mx.nd.waitall()
-    return time.perf_counter() - start
-
-
-def _row(name: str, seconds: dict[str, float]) -> str:
-    _, count, size = NETS[name]
+def _cells(seconds: dict[str, float]) -> list[str]:
     step, floor = seconds["step"], seconds["floor"]
-    cells = [name, f"{count} × {size}", f"{step:.2f}", f"{floor / step:.2f}"]
-    cells += [f"{seconds[title] / step:.2f} / {seconds[title] / floor:.2f}" for title in SNAPSHOTS]
-    return f"| {' | '.join(cells)} |"
+    return [f"{floor / step:.2f}"] + [
+        f"{seconds[title] / step:.2f} / {seconds[title] / floor:.2f}" for title in SNAPSHOTS
+    ]
+
+
+def _measure_torch(python: str, nets: list[str], rounds: int, between: int) -> None:
+    """Run `torch_cost` for those of the nets that it has; leave with its exit status if it fails."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_cost.py")
+    limits = ["--rounds", str(rounds), "--between", str(between)]
+    status = subprocess.run([python, script, "--nets", *nets, *limits]).returncode
+    if status:
+        sys.exit(status)
+    print(flush=True)
 
 
 def main() -> None:
-    """Measure the nets named on the command line and print the table."""
-    parser = argparse.ArgumentParser(description="What a snapshot costs, in training steps.")
-    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind (default: 5)")
-    parser.add_argument("--between", type=int, default=3, help="training steps before each (default: 3)")
+    """Measure the nets named on the command line and print the table, or the two."""
+    parser = options("What a snapshot costs, in training steps.", NETS)
+    parser.add_argument(
+        "--torch-python",
+        metavar="PYTHON",
+        help="an interpreter with torch, captum and grad-cam: measure those as well, first",
+    )
     arguments = parser.parse_args()
-    heads = ["net", "images", "step, s", "floor, steps", *(f"{title}, steps / floors" for title in SNAPSHOTS)]
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
+    if arguments.torch_python is not None:
+        nets = [name for name in arguments.nets if name in IN_TORCH]
+        if not nets:
+            parser.error(f"--torch-python needs one of {', '.join(IN_TORCH)} among --nets")
+        if shutil.which(arguments.torch_python) is None:
+            parser.error(
+                f"--torch-python: {arguments.torch_python!r} is no program that can be run;"
+                " give the interpreter of an environment made by pip install captum grad-cam"
+            )
+        _measure_torch(arguments.torch_python, nets, arguments.rounds, arguments.between)
+    titles = (f"{title}, steps / floors" for title in SNAPSHOTS)
+    print_head(["net", "images", "step, s", "floor, steps", *titles])
     for name in arguments.nets:
-        print(_row(name, measure(name, arguments.rounds, arguments.between)), flush=True)
+        seconds = measure_net(name, arguments.rounds, arguments.between)
+        print_row(name, seconds["step"], _cells(seconds))
 
 
 if __name__ == "__main__":
