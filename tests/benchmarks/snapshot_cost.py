@@ -4,7 +4,7 @@
 
 Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum),
 *floor* the least that a gradient at the image can cost: one forward and one plain backward pass of the compiled
-graph. Each snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
+graph; *two gradients* one forward and two such backward passes. Each snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
 
 Measured cold, see `cold`. With ``--torch-python`` a table of what captum and pytorch-grad-cam cost in torch's own
 training steps comes first, made by `torch_cost` in a process of its own, which ends before anything here is timed.
@@ -20,14 +20,23 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   run). The second is kept, with `autograd.grad` in place of buffers. Outputs then differ from predict mode's
   by rounding; on five nets both were compared with float64, and predict mode was the same or up to 3.5 times
   further off.
-- Compiled segments of the net's traced graph, one CachedOp for each, against what is kept (alternating
+- Compiled segments of the net's traced graph, one CachedOp for each (a prototype, against the layers; alternating
   processes on an idle machine, two rounds each, twice): mobilenet 1.41 / 0.91 against 1.77 / 1.33, resnet18
-  1.24 / 0.80 against 1.40 / 0.96, cifar_resnet20 1.38 / 1.10 against 1.07 / 0.75. So a tenth to a third
-  faster on large nets and slower on small ones; not integrated yet. Static memory, built anew for each
-  snapshot, was slower (2.3 on mobilenet).
-- Plain and guided gradient differ from the first activation on and share the forward pass only; so the
-  default methods, with saliency's plain gradient down to the image, should cost about 1.5 floors where
-  forward and backward pass cost alike (an estimate).
+  1.24 / 0.80 against 1.40 / 0.96, cifar_resnet20 1.38 / 1.10 against 1.07 / 0.75. Static memory, built anew for
+  each snapshot, was slower (2.3 on mobilenet).
+- BatchNorms folded into the convolutions before them. Floor, whole graph compiled with static memory, steps:
+  mobilenet 0.72 > 0.53, resnet18 0.71 > 0.65, resnet50 0.67 > 0.58, cifar_resnet20 0.87 > 0.42; with dynamic
+  memory, which is given back to the system in between, mobilenet 0.79. Kept, in segments with dynamic memory.
+- Rectifying gradients in place and adding them up by `elemwise_add`, which keeps oneDNN's layouts, lest memory is
+  faulted in anew for each activation. Kept.
+- Smaller batches, for the caches' sake: folded floor of mobilenet at 1, 2, 4, 8 images at a time 0.69, 0.61, 0.57,
+  0.61, resnet18 0.91, 0.75, 0.69, 0.76, vgg16 at 1 and 2 0.59, 0.57 steps: not worth it.
+- What is left beside kernels, on cifar_resnet20 (a step of 0.08 s on an idle machine): tracing 11 ms, compiling 5
+  to 10 ms, folding 6 ms.
+- For Grad-CAM alone, all below the layer runs as one graph without a record.
+- Plain and guided gradient differ from the first activation on and share the forward pass only; so the default
+  methods, with saliency's plain gradient down to the image, cannot cost less than a forward and two backward
+  passes: the column *two gradients* measures these alone, in one compiled graph with static memory.
 """
 
 from __future__ import annotations
@@ -62,12 +71,14 @@ NETS: dict[str, Callable] = {
 IN_TORCH = ("resnet18_v1", "mobilenet1.0", "cifar_resnet20_v1")
 """Those that `torch_cost` has too."""
 
-SNAPSHOTS = {
-    "default": ("grad_cam", "guided_grad_cam", "saliency"),
-    "Grad-CAM + guided": ("grad_cam", "guided_grad_cam"),
-    "Grad-CAM": ("grad_cam",),
+SNAPSHOTS: dict[str, tuple[tuple[str, ...], bool | None]] = {
+    "default": (("grad_cam", "guided_grad_cam", "saliency"), None),
+    "Grad-CAM + guided": (("grad_cam", "guided_grad_cam"), None),
+    "Grad-CAM": (("grad_cam",), None),
+    "default, by layers": (("grad_cam", "guided_grad_cam", "saliency"), False),
+    "Grad-CAM + guided, by layers": (("grad_cam", "guided_grad_cam"), False),
 }
-"""Column -> methods."""
+"""Column -> methods, and `explain`'s argument `compiled`."""
 
 FLAGS = {"static_alloc": True, "static_shape": True}
 
@@ -78,9 +89,10 @@ def measure_net(name: str, rounds: int, between: int) -> dict[str, float]:
     make = NETS[name]
     images = np.random.RandomState(0).normal(size=(count, 3, size, size)).astype(np.float32)
     net = _initialised(make(), images)
-    jobs = {"floor": _floor(_initialised(make(), images), images)}
-    for title, methods in SNAPSHOTS.items():
-        jobs[title] = lambda methods=methods: vc.explain(net, images, methods)
+    compiled = _initialised(make(), images)
+    jobs = {"floor": _floor(compiled, images, 1), "two gradients": _floor(compiled, images, 2)}
+    for title, (methods, way) in SNAPSHOTS.items():
+        jobs[title] = lambda methods=methods, way=way: vc.explain(net, images, methods, compiled=way)
     return measure(_training_step(net, images), jobs, rounds, between, finish=mx.nd.waitall)
 
 
@@ -120,7 +132,7 @@ def _training_step(net, images) -> Callable[[], None]:
     return step
 
 
-def _floor(net, images) -> Callable[[], None]:
+def _floor(net, images, gradients: int) -> Callable[[], None]:
     for parameter in net.collect_params().values():
         parameter.grad_req = "null"
     net.apply(lambda block: _set(block, gluon.nn.BatchNorm, "use_global_stats", True))
@@ -132,14 +144,15 @@ def _floor(net, images) -> Callable[[], None]:
         # in train mode, where max pooling can be differentiated
         with autograd.record():
             score = net(data).max(axis=1)
-        score.backward()
+        for _ in range(gradients):
+            autograd.grad([score], [data], retain_graph=True)
 
     return floor
 
 
 def _cells(seconds: dict[str, float]) -> list[str]:
     step, floor = seconds["step"], seconds["floor"]
-    return [f"{floor / step:.2f}"] + [
+    return [f"{floor / step:.2f}", f"{seconds['two gradients'] / step:.2f}"] + [
         f"{seconds[title] / step:.2f} / {seconds[title] / floor:.2f}" for title in SNAPSHOTS
     ]
 
@@ -174,7 +187,7 @@ def main() -> None:
             )
         _measure_torch(arguments.torch_python, nets, arguments.rounds, arguments.between)
     titles = (f"{title}, steps / floors" for title in SNAPSHOTS)
-    print_head(["net", "images", "step, s", "floor, steps", *titles])
+    print_head(["net", "images", "step, s", "floor, steps", "two gradients, steps", *titles])
     for name in arguments.nets:
         seconds = measure_net(name, arguments.rounds, arguments.between)
         print_row(name, seconds["step"], _cells(seconds))
