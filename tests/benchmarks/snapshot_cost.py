@@ -4,7 +4,8 @@
 
 Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum),
 *floor* the least that a gradient at the image can cost: one forward and one plain backward pass of the compiled
-graph; *two gradients* one forward and two such backward passes. Each snapshot is `vizcallbacks.explain` on the same batch, everything included from the net to the maps.
+graph; *two gradients* one forward and two such backward passes. Each snapshot is `vizcallbacks.explain` on the
+same batch, everything included from the net to the maps.
 
 Measured cold, see `cold`. With ``--torch-python`` a table of what captum and pytorch-grad-cam cost in torch's own
 training steps comes first, made by `torch_cost` in a process of its own, which ends before anything here is timed.
