@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import random
+import signal
 
 import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import gluon
 from mxnet.gluon.model_zoo import vision
+
+
+def pytest_configure():
+    # a shell ignores Ctrl-C on behalf of what it runs in the background, which tests and their programs inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
