@@ -49,6 +49,17 @@ def small_net(activation="relu", dropout=0.0, classes=4, hybridize=False, **flag
     return net
 
 
+class Functional(gluon.HybridBlock):
+    """A block whose hybrid_forward is the function given."""
+
+    def __init__(self, function):
+        super().__init__()
+        self._function = function
+
+    def hybrid_forward(self, F, x):
+        return self._function(F, x)
+
+
 ZOO = {
     # name: (input size, ReLUs)
     "resnet18_v1": (64, 17),

@@ -13,22 +13,13 @@ from mxnet.gluon.contrib.nn import SyncBatchNorm
 
 import vizcallbacks as vc
 
+from .conftest import Functional
+
 erf = np.vectorize(math.erf)
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
-
-
-class Functional(gluon.HybridBlock):
-    """A block whose hybrid_forward is the function given."""
-
-    def __init__(self, function):
-        super().__init__()
-        self._function = function
-
-    def hybrid_forward(self, F, x):
-        return self._function(F, x)
 
 
 SELU, ALPHA = 1.0507009873554805, 1.6732632423543772

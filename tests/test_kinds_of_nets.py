@@ -11,7 +11,7 @@ import vizcallbacks as vc
 from vizcallbacks.attribution import channels_first
 from vizcallbacks.methods import METHODS
 
-from .conftest import images, small_net, state_of
+from .conftest import Functional, images, small_net, state_of
 
 ALL = tuple(METHODS)
 
@@ -223,19 +223,10 @@ OPERATORS = {
 }
 
 
-class Operator(gluon.HybridBlock):
-    def __init__(self, function):
-        super().__init__()
-        self._function = function
-
-    def hybrid_forward(self, F, x):
-        return self._function(F, x)
-
-
 @pytest.mark.parametrize("name", OPERATORS)
 def test_the_gradient_through_the_operator_is_the_directional_derivative(name):
     net = gluon.nn.HybridSequential()
-    net.add(gluon.nn.Conv2D(6, 3, padding=1, in_channels=3), Operator(OPERATORS[name]), gluon.nn.Flatten())
+    net.add(gluon.nn.Conv2D(6, 3, padding=1, in_channels=3), Functional(OPERATORS[name]), gluon.nn.Flatten())
     net.add(gluon.nn.Dense(4))
     net.initialize(mx.init.Xavier(magnitude=3))
     batch = images(2, size=12)

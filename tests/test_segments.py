@@ -12,20 +12,9 @@ from mxnet import autograd, gluon
 import vizcallbacks as vc
 from vizcallbacks.instrument import Instruments
 
-from .conftest import images, random_state, small_net, state_of, zoo_net
+from .conftest import Functional, images, random_state, small_net, state_of, zoo_net
 
 ONE_PASS = ("grad_cam", "hires_cam", "gradient", "guided_backprop", "saliency")
-
-
-class Functional(gluon.HybridBlock):
-    """A block whose hybrid_forward is the function given."""
-
-    def __init__(self, function):
-        super().__init__()
-        self._function = function
-
-    def hybrid_forward(self, F, x):
-        return self._function(F, x)
 
 
 def with_block(function):

@@ -212,10 +212,10 @@ def set_capture_layer_name(name):
 
     Raises
     ------
-    NotImplementedError
+    RuntimeError
         Always, with the call that does it for one net.
     """
-    raise NotImplementedError(
+    raise RuntimeError(
         "no layer is captured by a switch that all nets share and that stays on; drop this line, and name "
         f"the layer where you ask for it: get_conv_out_grad(net, image, conv_layer_name={name!r})"
     )
@@ -226,10 +226,10 @@ def set_guided_backprop(mode=True):
 
     Raises
     ------
-    NotImplementedError
+    RuntimeError
         Always, with the call that does it for one net.
     """
-    raise NotImplementedError(
+    raise RuntimeError(
         "guided backpropagation is no switch that all nets share and that stays on; drop this line, and ask for "
         "the gradient you want: get_image_grad(net, image) is guided, "
         "vizcallbacks.explain(net, image, 'gradient') is plain"
