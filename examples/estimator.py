@@ -11,7 +11,7 @@ from mxnet import gluon
 from mxnet.gluon.contrib.estimator import Estimator
 
 import vizcallbacks as vc
-from vizcallbacks import clever_hans
+from vizcallbacks.demo import clever_hans
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--logdir", default="runs/estimator")

@@ -14,11 +14,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
-from vizcallbacks.demo import check
-from vizcallbacks.render import pick_evenly
-from vizcallbacks.report_files import picture
-from vizcallbacks.sheets import Row, overview
-from vizcallbacks.snapshot import list_snapshots
+from vizcallbacks.demo.run import check
+from vizcallbacks.pictures.render import pick_evenly
+from vizcallbacks.pictures.sheets import Row, overview
+from vizcallbacks.regression.report_files import picture
+from vizcallbacks.regression.snapshot import list_snapshots
 
 DIGITS = [0, 1, 2, 5, 7, 9]
 FOLDER = Path(__file__).parent / "pictures"

@@ -12,7 +12,7 @@ import pytest
 from mxnet import autograd, gluon
 
 import vizcallbacks as vc
-from vizcallbacks import clever_hans
+from vizcallbacks.demo import clever_hans
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,10 @@ from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
 from PIL import Image
 from sklearn import datasets
 
-from vizcallbacks import clever_hans, explain, gradcam, pretrained, zoo
-from vizcallbacks.measures import energy
+from vizcallbacks import explain, gradcam, pretrained
+from vizcallbacks.demo import clever_hans
+from vizcallbacks.pretrained import zoo
+from vizcallbacks.measures.of_one_map import energy
 
 plt.switch_backend(plt.get_backend())  # loads it now: a notebook draws from the cell after that one on
 SCREEN = plt.get_backend().lower() != "agg"  # whether pictures can be shown; they are files in any case

@@ -13,7 +13,7 @@ import vizcallbacks as vc
 from vizcallbacks import gradcam
 from vizcallbacks.gradcam import Activation, Conv2D
 
-from .conftest import images, small_net, state_of
+from .helpers.nets import images, small_net, state_of
 
 
 class VGG(gluon.HybridBlock):

@@ -1,4 +1,4 @@
-"""Imports point down: every module has a level, and imports only from lower ones. Read from the sources."""
+"""The house: every room has a floor and a list of what it may import; arrows point down. Read from the sources."""
 
 import ast
 import sys
@@ -6,171 +6,151 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 10), reason="Python 3.9 does not list the modules of its library"
-)
-
 PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 
-LEVELS: list[dict[str, set[str]]] = [
-    {
-        "archive": {"numpy"},
-        "blocks": {"mxnet"},
-        "cams": {"cv2", "numpy"},
-        "class_names": set(),
-        "clever_hans": {"cv2", "mxnet", "numpy"},
-        "efficientnet": {"mxnet"},
-        "eventfile": {"numpy", "tensorboardX"},
-        "graph": {"mxnet"},
-        "lettering": {"PIL", "numpy"},
-        "measures": {"numpy"},
-        "nn": {"mxnet"},
-        "noise": {"numpy"},
-        "photographs": {"PIL", "numpy"},
-        "rules": set(),
-        "symbols": {"mxnet"},
-        "terminal": {"tqdm"},
-        "torch_file": {"numpy"},
-        "version": set(),
-        "zoo": {"mxnet"},
-    },
-    {
-        "eventlog": {"numpy"},
-        "faithfulness": {"numpy"},
-        "multipass": {"numpy"},
-        "probe_sources": {"cv2", "numpy"},
-        "render": {"cv2", "numpy"},
-        "receptive_field": set(),
-        "rewrite": {"mxnet", "numpy"},
-        "similarity": {"numpy"},
-        "tape": {"mxnet", "numpy"},
-        "tracing": {"mxnet"},
-    },
-    {
-        "budget": set(),
-        "methods": {"numpy"},
-        "probe": {"numpy"},
-        "segments": {"mxnet"},
-        "sheets": {"numpy"},
-        "targets": {"mxnet", "numpy"},
-    },
-    {
-        "cells": {"numpy"},
-        "inputs": {"mxnet", "numpy"},
-        "instrument": {"mxnet", "numpy"},
-        "pretrained": {"mxnet", "numpy"},
-        "result": {"numpy"},
-        "snapshot": {"numpy"},
-        "workers": {"mxnet"},
-    },
-    {
-        "passes": {"mxnet", "numpy", "tqdm"},
-    },
-    {
-        "attribution": {"mxnet", "numpy"},
-        "baseline": {"numpy"},
-        "runfolder": set(),
-    },
-    {
-        "ask": {"mxnet", "numpy"},
-        "gradcam": {"mxnet", "numpy"},
-        "explain_command": {"numpy", "tqdm"},
-        "layer_list": {"mxnet"},
-        "question": {"mxnet", "numpy"},
-        "randomise": {"mxnet", "numpy"},
-        "report": {"numpy"},
-    },
-    {
-        "album": {"cv2", "numpy"},
-        "regression": {"numpy"},
-        "report_files": {"numpy"},
-    },
-    {
-        "alarm": {"numpy"},
-        "check_command": set(),
-        "pytest_plugin": {"pytest"},
-    },
-    {
-        "monitor": {"mxnet", "numpy"},
-    },
-    {
-        "handler": {"mxnet"},
-    },
-    {
-        "demo": {"cv2", "mxnet", "numpy", "tqdm"},
-    },
-    {
-        "cli": set(),
-    },
-]
-"""From the bottom up: module -> what it may import beside Python's own library and modules of lower levels."""
+ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
+    # room: (floor, other rooms that it may import, packages beside Python's own library)
+    "ground": (1, set(), {"numpy"}),
+    "measures": (1, set(), {"numpy", "scipy"}),
+    "probes": (2, {"ground"}, {"numpy", "cv2", "PIL"}),
+    "tensorboard": (2, {"ground"}, {"numpy", "tensorboardX"}),
+    "nets": (2, {"ground", "probes"}, {"numpy", "mxnet", "tqdm"}),
+    "attribution": (
+        3,
+        {"ground", "nets", "probes", "measures", "pictures", "tensorboard"},
+        {"numpy", "mxnet", "cv2"},
+    ),
+    "pretrained": (3, {"ground", "probes"}, {"numpy", "mxnet"}),
+    "pictures": (4, {"ground", "attribution", "probes"}, {"numpy", "cv2", "PIL"}),
+    "regression": (5, {"ground", "pictures", "measures", "probes", "attribution"}, {"numpy"}),
+    "training": (
+        7,
+        {"ground", "measures", "probes", "tensorboard", "attribution", "pictures", "regression"},
+        {"numpy", "cv2", "mxnet"},
+    ),
+    "demo": (
+        8,
+        {"ground", "measures", "probes", "regression", "training"},
+        {"numpy", "cv2", "mxnet", "tqdm"},
+    ),
+    "cli": (
+        9,
+        {"ground", "attribution", "nets", "pictures", "pretrained", "probes", "regression", "demo"},
+        {"numpy", "tqdm"},
+    ),
+    "faces": (
+        10,
+        {
+            "attribution",
+            "nets",
+            "pictures",
+            "pretrained",
+            "probes",
+            "regression",
+            "training",
+            "ground",
+            "cli",
+        },
+        {"numpy", "mxnet", "pytest"},
+    ),
+}
 
-OPTIONAL = {"clever_hans": {"skimage", "sklearn"}, "zoo": {"gluoncv"}}
+GROUND = {"archive", "version"}
+"""Modules at the package's top that are the ground floor; the others there are faces."""
+
+OPTIONAL = {"demo.clever_hans": {"skimage", "sklearn"}, "pretrained.zoo": {"gluoncv"}}
 """Module -> packages of the extras, which it may import inside a function, and gluoncv, which takes a second."""
 
-LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
-FOREIGN = {name: packages for names in LEVELS for name, packages in names.items()}
-MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
+MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
 
-def imported(nodes):
+def room_of(module):
+    """The room of a dotted module name below the package."""
+    first, _, rest = module.partition(".")
+    if rest:
+        return first
+    return first if first in ROOMS else "ground" if first in GROUND else "faces"
+
+
+def imported(nodes, module):
     """The package's own modules among the imports, and all others by their first name."""
     own, foreign = set(), set()
+    place = module.split(".")[:-1]
     for node in nodes:
         if isinstance(node, ast.Import):
             foreign |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             foreign.add((node.module or "").split(".")[0])
         elif isinstance(node, ast.ImportFrom):
-            own |= {node.module} if node.module else {alias.name for alias in node.names}
-    return own, foreign - set(sys.stdlib_module_names)
+            base = place[: len(place) - (node.level - 1)] + ([node.module] if node.module else [])
+            for alias in node.names:
+                whole = ".".join([*base, alias.name])
+                own.add(whole if whole in MODULES or not base else ".".join(base))
+    return own, foreign - set(STANDARD)
+
+
+STANDARD = getattr(sys, "stdlib_module_names", ())
 
 
 def imports_of(module):
     """Those at the top of the module, and those inside its functions."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     inside = {id(node): node for function in functions for node in ast.walk(function)}
-    return imported(node for node in ast.walk(tree) if id(node) not in inside), imported(inside.values())
+    top = imported((node for node in ast.walk(tree) if id(node) not in inside), module)
+    return top, imported(inside.values(), module)
 
 
-def test_every_module_has_one_level():
-    assert len(LEVEL) == sum(len(names) for names in LEVELS), "a module stands in LEVELS twice"
-    unknown = [module for module in MODULES if module not in (*LEVEL, "__init__")]
-    assert not unknown, f"new modules: put {', '.join(unknown)} into LEVELS, above all that they import"
-    gone = [name for name in LEVEL if name not in MODULES]
-    assert not gone, f"modules that are gone: take {', '.join(gone)} out of LEVELS"
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if module in LEVEL])
-def test_it_imports_from_lower_levels_only(module):
-    (own, _), _ = imports_of(module)
-    strange = own - set(LEVEL)
-    assert not strange, f"{module} imports {strange}, which are no modules in LEVELS; name the module itself"
-    upward = [name for name in own if LEVEL[name] >= LEVEL[module]]
-    assert not upward, (
-        f"{module} (level {LEVEL[module]}) must not import {upward}, of its own or a higher level"
+def upward(module, own):
+    """The modules of `own` that `module` must not import: of other rooms than its table allows, or not below."""
+    room = room_of(module)
+    floor, allowed, _ = ROOMS[room]
+    return sorted(
+        name
+        for name in own
+        if room_of(name) != room and (room_of(name) not in allowed or ROOMS[room_of(name)][0] > floor)
     )
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module in LEVEL])
-def test_it_imports_only_its_own_third_party_packages(module):
-    (_, foreign), _ = imports_of(module)
-    more = foreign - FOREIGN[module]
-    assert not more, f"{module} must not import {more}; move the code, or allow it in LEVELS"
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_functions_import_nothing_but_extras(module):
-    _, (own, foreign) = imports_of(module)
-    more = own | foreign - OPTIONAL.get(module, set())
-    assert not more, f"{module} imports {more} inside a function; import at the top (extras: OPTIONAL)"
+def test_a_room_imports_only_the_rooms_that_it_may(module):
+    if module == "__init__":
+        return
+    (top, _), (inside, _) = imports_of(module)
+    wrong = upward(module, top | inside)
+    assert not wrong, f"{module} must not import {wrong}: see ROOMS"
 
 
-def test_the_package_itself_imports_its_own_modules_only():
-    (own, foreign), _ = imports_of("__init__")
-    assert own <= set(LEVEL)
-    assert not foreign
+def test_no_import_goes_in_a_circle():
+    arrows = {module: imports_of(module)[0][0] - {module} for module in MODULES if module != "__init__"}
+    known, walking = set(), []
+
+    def walk(module):
+        assert module not in walking, f"a circle: {' > '.join([*walking[walking.index(module) :], module])}"
+        if module in known or module not in arrows:
+            return
+        walking.append(module)
+        for other in sorted(arrows[module]):
+            walk(other)
+        known.add(walking.pop())
+
+    for module in arrows:
+        walk(module)
+
+
+@pytest.mark.skipif(not STANDARD, reason="Python 3.9 does not list the modules of its library")
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_imports_only_its_own_third_party_packages(module):
+    (_, foreign), _ = imports_of(module)
+    more = foreign - ROOMS[room_of(module)][2]
+    assert not more, f"{module} must not import {more}; move the code, or allow it in ROOMS"
+
+
+def test_every_room_says_what_it_is_for_and_what_it_may_touch():
+    for room in set(ROOMS) - {"ground", "faces"}:
+        text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8")))
+        assert text, f"{room}/__init__.py has no docstring"
+        assert len(text.splitlines()) > 2, f"{room}/__init__.py must say what the room may touch"
 
 
 def test_the_check_sees_every_kind_of_import(tmp_path, monkeypatch):
@@ -178,17 +158,22 @@ def test_the_check_sees_every_kind_of_import(tmp_path, monkeypatch):
 import os, numpy.linalg
 import mxnet as mx
 from cv2 import resize
-from . import archive as files
-from .probe import ProbeSet
+from .. import archive as files
+from ..probes.probe_set import ProbeSet
+from .rules import Rule
 if os:
     import PIL
 def f():
     import tqdm
     def g():
-        from .monitor import AttentionMonitor
+        from ..training.monitor import AttentionMonitor
 """
-    (tmp_path / "module.py").write_text(source)
+    (tmp_path / "regression").mkdir()
+    (tmp_path / "regression" / "made.py").write_text(source)
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
-    top, inside = imports_of("module")
-    assert top == ({"archive", "probe"}, {"numpy", "mxnet", "cv2", "PIL"})
-    assert inside == ({"monitor"}, {"tqdm"})
+    (top, foreign), (inside, foreign_inside) = imports_of("regression.made")
+    assert top == {"archive", "probes.probe_set", "regression.rules"}
+    assert inside == {"training.monitor"}
+    if STANDARD:
+        assert (foreign, foreign_inside) == ({"numpy", "mxnet", "cv2", "PIL"}, {"tqdm"})
+    assert upward("regression.made", top | inside) == ["training.monitor"]

@@ -13,7 +13,7 @@ TABLE = README.split("### What we promise, and the test that shows it\n\n")[1].s
 
 def defined():
     """The names of all test functions."""
-    trees = (ast.parse(path.read_text()) for path in TESTS.glob("test_*.py"))
+    trees = (ast.parse(path.read_text()) for path in TESTS.rglob("test_*.py"))
     nodes = (node for tree in trees for node in tree.body)
     return [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
 

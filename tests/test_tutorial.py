@@ -20,7 +20,7 @@ import pytest
 from mxnet.gluon.model_zoo import model_store, vision
 from PIL import Image
 
-from .conftest import images
+from .helpers.nets import images
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPT = (EXAMPLES / "tutorial.py").read_text(encoding="utf-8")

@@ -1,20 +1,20 @@
 """Watch what a Gluon convolutional network looks at while it trains."""
 
 from . import pretrained
-from .alarm import AttentionAlarm
-from .ask import ask_net
-from .attribution import explain
-from .baseline import Baseline, NotComparableError
-from .handler import AttentionHandler
-from .instrument import instrumented
-from .layer_list import Layer, layers
-from .monitor import AttentionMonitor
-from .probe import ProbeSet
-from .randomise import Sanity, sanity
-from .regression import compare
-from .report import Report
-from .result import Attributions
-from .snapshot import Snapshot
+from .attribution.asking import ask_net
+from .attribution.explaining import explain
+from .attribution.layer_list import Layer, layers
+from .attribution.randomisation import Sanity, sanity
+from .attribution.result import Attributions
+from .nets.instrument import instrumented
+from .probes.probe_set import ProbeSet
+from .regression.baseline import Baseline, NotComparableError
+from .regression.comparing import compare
+from .regression.report import Report
+from .regression.snapshot import Snapshot
+from .training.alarm import AttentionAlarm
+from .training.handler import AttentionHandler
+from .training.monitor import AttentionMonitor
 from .version import __version__
 
 __all__ = [

@@ -20,15 +20,15 @@ from __future__ import annotations
 import numpy as np
 from mxnet import autograd
 
-from .attribution import channels_first, class_outputs, default_layer, explain, taps
-from .blocks import find_layers
-from .inputs import Inputs, initialise
-from .instrument import instrumented
-from .methods import grad_cam, upsample
-from .nn import Activation, Conv2D
-from .probe_sources import as_numpy, check_images
-from .render import overlay, robust_maximum
-from .targets import score_of
+from .attribution.explaining import channels_first, class_outputs, default_layer, explain, taps
+from .attribution.methods import grad_cam, upsample
+from .attribution.targets import score_of
+from .nets.blocks import find_layers
+from .nets.inputs import Inputs, initialise
+from .nets.instrument import instrumented
+from .nets.layers import Activation, Conv2D
+from .pictures.render import overlay, robust_maximum
+from .probes.sources import as_numpy, check_images
 
 __all__ = [
     "Activation",
@@ -153,7 +153,7 @@ def get_guided_grad_cam(cam, imggrad):
 
 
 def get_img_heatmap(orig_img, activation_map):
-    """A class activation map over the image, as `vizcallbacks.render.overlay` draws it.
+    """A class activation map over the image, as `vizcallbacks.pictures.render.overlay` draws it.
 
     Parameters
     ----------
@@ -183,8 +183,9 @@ def grad_to_image(gradient):
     """A gradient (C, H, W) as a picture, (H, W, C) uint8.
 
     With values below zero, zero is mid grey, brighter is positive; without, zero is black. Full strength is the
-    99.5th percentile of the absolute values, as in `vizcallbacks.render.signed_picture`. (The tutorial draws from
-    the minimum to the maximum, where a few extreme pixels leave all others one flat grey.)
+    99.5th percentile of the absolute values, as in
+    `vizcallbacks.pictures.render.signed_picture`. (The tutorial draws from the minimum to the maximum, where a
+    few extreme pixels leave all others one flat grey.)
     """
     if not np.isfinite(gradient).all():
         raise ValueError(

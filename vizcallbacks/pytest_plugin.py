@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 
-from .attribution import explain
-from .baseline import Baseline, NotComparableError
-from .probe import ProbeSet
-from .regression import compare
-from .report import Report
-from .report_files import save_picture
-from .rules import parse_rules
-from .snapshot import take
+from .attribution.explaining import explain
+from .probes.probe_set import ProbeSet
+from .regression.baseline import Baseline, NotComparableError
+from .regression.comparing import compare
+from .regression.report import Report
+from .regression.report_files import save_picture
+from .regression.rules import parse_rules
+from .regression.snapshot import take
 
 
 def pytest_addoption(parser) -> None:

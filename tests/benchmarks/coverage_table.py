@@ -1,9 +1,9 @@
 """The README's table of networks, from what is measured: ``python tests/benchmarks/coverage_table.py``.
 
-Each family of `tests.families` is run on one noise image. *ReLUs* are those guided of those that ran, as `explain`
-reports them; "by layers" stands where the net has no graph that agrees with its forward. *forward* is how far the
-score is from the net's own, as a share of the largest output: the pass runs the kernels of training, and folds
-BatchNorms into convolutions, which round otherwise than predict mode does. That gradients are right is what
+Each family of `tests.helpers.families` is run on one noise image. *ReLUs* are those guided of those that ran, as
+`explain` reports them; "by layers" stands where the net has no graph that agrees with its forward. *forward* is
+how far the score is from the net's own, as a share of the largest output: the pass runs the kernels of training, and
+folds BatchNorms into convolutions, which round otherwise than predict mode does. That gradients are right is what
 tests/test_zoo.py asserts.
 """
 
@@ -19,7 +19,7 @@ import vizcallbacks as vc
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
-from tests.families import FAMILIES, Family, family_net, first
+from tests.helpers.families import FAMILIES, Family, family_net, first
 
 ONEDNN = os.environ.get("MXNET_MKLDNN_ENABLED") != "0"
 

@@ -27,17 +27,17 @@ import cv2
 import numpy as np
 
 import vizcallbacks as vc
-from vizcallbacks.cells import KINDS
-from vizcallbacks.measures import area_share, energy, mean_defined, pointing
-from vizcallbacks.methods import METHODS, check_methods
-from vizcallbacks.randomise import shuffled
-from vizcallbacks.render import encode, pick_evenly
-from vizcallbacks.sheets import Cell, Header, panel
-from vizcallbacks.similarity import spearman
+from vizcallbacks.attribution.methods import METHODS, check_methods
+from vizcallbacks.attribution.randomisation import shuffled
+from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
+from vizcallbacks.measures.of_two_maps import spearman
+from vizcallbacks.pictures.panels import KINDS
+from vizcallbacks.pictures.render import encode, pick_evenly
+from vizcallbacks.pictures.sheets import Cell, Header, panel
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
-from tests.photographs import photograph
+from tests.helpers.photographs import photograph
 
 STAMPS = {
     "animals/birds": (

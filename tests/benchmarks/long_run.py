@@ -21,7 +21,7 @@ import numpy as np
 from mxnet import gluon
 
 import vizcallbacks as vc
-from vizcallbacks.snapshot import list_snapshots
+from vizcallbacks.regression.snapshot import list_snapshots
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ training steps comes first, made by `torch_cost` in a process of its own, which 
 
 What was tried (steps: default methods / Grad-CAM and guided only):
 
-- An operator in Python for the guided ReLU: wrong numbers on oneDNN, see `vizcallbacks.tape`.
+- An operator in Python for the guided ReLU: wrong numbers on oneDNN, see `vizcallbacks.nets.record`.
 - The record cut behind activations, operators in predict mode, gradient buffers added to: mobilenet 22 / 17
   steps. Nearly all of it is BatchNorm's backward (profiled). That gradients come in an unfavourable memory
   layout is inferred, not seen: copying them cures it, scaling them (denormal numbers) does not.

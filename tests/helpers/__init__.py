@@ -1,0 +1,1 @@
+"""Nets, images, recordings and servers that several tests share."""

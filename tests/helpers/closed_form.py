@@ -1,0 +1,28 @@
+"""A score whose gradient is known: what the methods of many passes are tried on without a net."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class QuadraticPasses:
+    """`vizcallbacks.nets.passes.Passes` of y(x) = sum (a x + b x^2 / 2), a and b fixed noise times `strength`."""
+
+    def __init__(self, images: np.ndarray, strength: float = 1) -> None:
+        self.images = images
+        rng = np.random.default_rng(4)
+        self.a, self.b = (strength * rng.normal(size=images.shape[1:]).astype(np.float32) for _ in range(2))
+
+    def scores(self, batches, count, title):
+        found = [(self.a * x + self.b * x**2 / 2).sum(axis=(1, 2, 3)) for x in batches]
+        assert len(found) == count
+        assert title
+        return np.array(found, np.float32)
+
+    def gradients(self, batches, count, title):
+        made = 0
+        for x in batches:
+            made += 1
+            yield (self.a * x + self.b * x**2 / 2).sum(axis=(1, 2, 3)), self.a + self.b * x
+        assert made == count
+        assert title

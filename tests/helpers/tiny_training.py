@@ -1,0 +1,95 @@
+"""A small training in a process of its own, with a fault in its middle.
+
+``python -m tests.helpers.tiny_training RUN FAULT`` prints a line of JSON when it has finished. RUN "-": without
+the handler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+from mxnet.gluon.contrib.estimator import EpochEnd, Estimator
+
+import vizcallbacks as vc
+
+from .nets import images, small_net
+
+
+def make_unwritable(run) -> None:
+    """Without rights to the folder; root, who has all, becomes somebody else."""
+    for folder in (run / "attention", run):
+        os.chmod(folder, 0o500)
+    if os.getuid() == 0:
+        os.setuid(65534)
+
+
+FAULTS = {
+    "none": lambda run: None,
+    "deleted": lambda run: shutil.rmtree(run),
+    "unwritable": make_unwritable,
+    "unwritable from the start": lambda run: None,
+    "full": lambda run: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY)),
+    "killed": lambda run: os.kill(os.getpid(), signal.SIGKILL),
+    "slow": lambda run: time.sleep(1.0),
+}
+"""What happens to the run's folder, or the process, at the end of the second epoch."""
+
+EPOCHS = 4
+
+
+class Fault(EpochEnd):
+    def __init__(self, run, act):
+        self._run, self._act, self._epochs, self.priority = run, act, 0, 2000
+
+    def epoch_end(self, estimator, *args, **kwargs):
+        self._epochs += 1
+        if self._epochs == 2:
+            self._act(self._run)
+
+
+def main(run: str, fault: str) -> None:
+    logging.basicConfig(format="%(levelname)s %(message)s", force=True)
+    logging.captureWarnings(True)
+    mx.random.seed(0)
+    np.random.seed(0)
+    net = small_net(dropout=0.3, hybridize=True)
+    probe = vc.ProbeSet(images(3), labels=[0, 1, 2])
+    data = gluon.data.ArrayDataset(images(12, seed=3), np.arange(12, dtype="float32") % 4)
+    estimator = Estimator(
+        net,
+        gluon.loss.SoftmaxCrossEntropyLoss(),
+        train_metrics=mx.metric.Accuracy(),
+        trainer=gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9}),
+    )
+    estimator.logger.handlers[:] = logging.getLogger().handlers
+    estimator.logger.setLevel(logging.WARNING)
+    estimator.logger.propagate = False
+    handlers, failures = [], lambda: 0
+    if run != "-":
+        if fault == "unwritable from the start":
+            (Path(run) / "attention").mkdir(parents=True)
+            make_unwritable(Path(run))
+        attention = vc.AttentionHandler(probe, run, image_format="png")
+        handlers, failures = [attention, Fault(Path(run), FAULTS[fault])], lambda: attention.monitor.failures
+    workers = 0 if fault == "unwritable" else 2  # root's workers would not talk to somebody else
+    loader = gluon.data.DataLoader(data, 4, shuffle=True, num_workers=workers)
+    estimator.fit(loader, epochs=EPOCHS, event_handlers=handlers)
+    arrays = [parameter.data().asnumpy().tobytes() for parameter in net.collect_params().values()]
+    digest = hashlib.sha256(b"".join(arrays)).hexdigest()
+    print(json.dumps({"digest": digest, "failures": failures()}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

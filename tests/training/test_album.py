@@ -1,0 +1,377 @@
+"""What TensorBoard gets: which pictures and curves, when, of what size, and exactly which pixels."""
+
+import itertools
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vizcallbacks.pictures.render import encode
+from vizcallbacks.pictures.sheets import Cell, Header, Row, history_sheet, overview, panel
+from vizcallbacks.probes.probe_set import ProbeSet
+from vizcallbacks.regression.snapshot import Snapshot
+from vizcallbacks.tensorboard.event_log import EventLog
+from vizcallbacks.training.album import KEPT, Album
+
+CLASSES = ["cat", "dog"]
+
+
+def probe_set(count=2, **more):
+    images = np.random.default_rng(0).normal(size=(count, 3, 12, 16)).astype(np.float32)
+    return ProbeSet(images, **{"labels": np.arange(count) % 2, "class_names": CLASSES, **more})
+
+
+def cams(seed, count=2, scale=1.0):
+    return (scale * np.random.default_rng(seed).uniform(size=(count, 3, 4))).astype(np.float32)
+
+
+def snapshot(step, maps=None, count=2, predictions=None, **measures):
+    """Of `count` images, all seen as class 0 with 60 %."""
+    return Snapshot(
+        step=step,
+        when=f"epoch {step}" if step else "before training",
+        layer="features.0",
+        maps=MappingProxyType({} if maps is None else {"grad_cam": maps}),
+        targets=np.zeros(count, int),
+        predictions=np.zeros(count, int) if predictions is None else np.array(predictions),
+        confidence=np.full(count, 0.6, np.float32),
+        measures=MappingProxyType({name: np.array(values, float) for name, values in measures.items()}),
+        relus=(1, 1),
+        digest="",
+    )
+
+
+class Recorder:
+    """Takes what a Sink takes, and keeps it."""
+
+    def __init__(self, *jobs):
+        self.pictures, self.scalars = {}, {}
+        for job in jobs:
+            job(self)
+
+    def image(self, tag, picture, step):
+        assert (tag, step) not in self.pictures
+        self.pictures[tag, step] = picture
+
+    def scalar(self, tag, value, step):
+        assert (tag, step) not in self.scalars
+        self.scalars[tag, step] = value
+
+
+def steps_of(recorder, start):
+    return sorted({step for tag, step in recorder.pictures if tag.startswith(start)})
+
+
+# In TensorBoard
+
+
+def test_tensorboard_holds_every_tag_step_size_and_pixel(tmp_path):
+    probe = probe_set()
+    album = Album(probe, ("grad_cam",), show=12)
+    maps = [cams(0), cams(1, scale=3), cams(2)]
+    with EventLog(tmp_path, encode=lambda picture: encode(picture, "png")) as log:
+        for step, now in enumerate(maps):
+            jobs = album.add(snapshot(step, now, score=[step, 2 * step]), {"grad_cam": now})
+            assert all(log.submit(job) for job in jobs)
+    assert log.dropped == 0
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0})
+    events.Reload()
+    assert sorted(events.Tags()["images"]) == [
+        "attention/00_cat",
+        "attention/01_dog",
+        "attention_history/00_cat",
+        "attention_history/01_dog",
+        "attention_overview/grad_cam",
+    ]
+    headers = [
+        [
+            Header(label, "cat", float(np.float32(0.6)), when, right)
+            for label, right in (("cat", True), ("dog", False))
+        ]
+        for when in ("before training", "epoch 1", "epoch 2")
+    ]
+    rows = [
+        Row(label, probe.pictures[i], [now[i] for now in maps], [right] * 3)
+        for i, (label, right) in enumerate((("cat", True), ("dog", False)))
+    ]
+    expected = {"attention_overview/grad_cam": overview(rows, ["start", "1", "2"], corner="Grad-CAM")}
+    for i, label in enumerate(CLASSES):
+        scale = max(float(now[i].max()) for now in maps)  # the largest so far
+        cell = Cell("Grad-CAM", maps[2][i], "cam", scale)
+        expected[f"attention/0{i}_{label}"] = panel(probe.pictures[i], [cell], headers[2][i])
+        entries = [(headers[step][i], maps[step][i]) for step in range(3)]
+        sheet = history_sheet(probe.pictures[i], entries, f"Grad-CAM · {label}")
+        expected[f"attention_history/0{i}_{label}"] = sheet
+    for tag, picture in expected.items():
+        written = events.Images(tag)
+        assert [event.step for event in written] == [0, 1, 2]
+        assert (written[-1].height, written[-1].width) == picture.shape[:2]
+        data = np.frombuffer(written[-1].encoded_image_string, np.uint8)
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+        np.testing.assert_array_equal(decoded, picture, err_msg=tag)
+    for tag, values in {"00_cat": [0, 1, 2], "01_dog": [0, 2, 4], "_mean": [0, 1.5, 3]}.items():
+        assert [event.value for event in events.Scalars(f"attention_score/{tag}")] == values
+    np.testing.assert_array_equal(album.overview(), expected["attention_overview/grad_cam"])
+
+
+# Which pictures, and when
+
+
+def test_sheets_are_drawn_anew_at_the_first_twelve_snapshots_and_then_at_every_fifth():
+    album, jobs = Album(probe_set(), ("grad_cam",), show=1), []
+    for step in range(1, 33):
+        jobs += album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
+    made = Recorder(*jobs)
+    drawn = [*range(1, 13), 15, 20, 25, 30]
+    assert steps_of(made, "attention_overview/") == drawn
+    assert steps_of(made, "attention_history/") == drawn
+    assert steps_of(made, "attention/") == list(range(1, 33))
+
+
+def test_the_last_sheets_are_drawn_once():
+    album = Album(probe_set(), ("grad_cam",), show=2)
+    assert album.sheets(0) == []
+    for step in range(14):
+        album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)})
+    last = Recorder(*album.sheets(13))
+    assert set(last.pictures) == {
+        ("attention_history/00_cat", 13),
+        ("attention_history/01_dog", 13),
+        ("attention_overview/grad_cam", 13),
+    }
+    assert album.sheets(13) == []
+
+
+def test_of_many_images_evenly_spaced_ones_are_shown_and_all_count_in_means():
+    count = 9
+    album = Album(probe_set(count), ("grad_cam",), show=3)
+    assert album.shown == [0, 4, 8]
+    maps = cams(0, count)
+    jobs = album.add(snapshot(1, maps, count, gini=np.arange(9)), {"grad_cam": maps[[0, 4, 8]]})
+    made = Recorder(*jobs)
+    assert [tag for tag, _ in made.pictures if tag.startswith("attention/")] == [
+        "attention/00_cat",
+        "attention/04_cat",
+        "attention/08_cat",
+    ]
+    assert made.scalars == {
+        ("attention_gini/00_cat", 1): 0,
+        ("attention_gini/04_cat", 1): 4,
+        ("attention_gini/08_cat", 1): 8,
+        ("attention_gini/_mean", 1): 4,
+    }
+
+
+def test_each_image_shown_gets_its_own_map_from_memory_and_from_disk():
+    probe, maps = probe_set(5), cams(0, 5)
+    album, again = Album(probe, ("grad_cam",), show=3), Album(probe, ("grad_cam",), show=3)
+    made = Recorder(*album.add(snapshot(1, maps, 5), {"grad_cam": maps[[0, 2, 4]]}))
+    for i, label in ((0, "cat"), (2, "cat"), (4, "cat")):
+        header = Header(label, "cat", float(np.float32(0.6)), "epoch 1", True)
+        cell = Cell("Grad-CAM", maps[i], "cam", float(maps[i].max()))
+        expected = panel(probe.pictures[i], [cell], header)
+        np.testing.assert_array_equal(made.pictures[f"attention/0{i}_{label}", 1], expected)
+    assert again.add(snapshot(1, maps, 5)) == []
+    np.testing.assert_array_equal(again.overview(), album.overview())
+
+
+def test_maps_of_all_images_are_refused_where_fewer_are_shown():
+    album = Album(probe_set(5), ("grad_cam",), show=3)
+    with pytest.raises(ValueError, match="of the 3 images shown, got 5 of 'grad_cam'"):
+        album.add(snapshot(1, cams(0, 5), 5), {"grad_cam": cams(0, 5)})
+    assert album.sheets(1) == []
+
+
+def test_the_first_map_of_the_cam_family_is_the_sheets_or_else_the_first():
+    for methods, main in (
+        (("saliency", "grad_cam"), "grad_cam"),
+        (("saliency", "gradient"), "saliency"),
+        (("gradient", "saliency"), "gradient"),
+    ):
+        maps = {
+            "grad_cam": cams(0),
+            "saliency": np.ones((2, 12, 16), np.float32),
+            "gradient": np.random.default_rng(0).normal(size=(2, 3, 12, 16)).astype(np.float32),
+        }
+        jobs = Album(probe_set(), methods, show=2).add(snapshot(1, cams(0)), maps)
+        made = Recorder(*jobs)
+        assert ("attention_overview/" + main, 1) in made.pictures
+        assert made.pictures["attention/00_cat", 1].shape[1] == 672
+
+
+def test_snapshots_from_disk_go_into_sheets_and_are_not_logged():
+    probe, maps = probe_set(), [cams(0), cams(1)]
+    resumed, straight = Album(probe, ("grad_cam",), 2), Album(probe, ("grad_cam",), 2)
+    assert resumed.add(snapshot(0, maps[0])) == []
+    straight.add(snapshot(0, maps[0]), {"grad_cam": maps[0]})
+    again, expected = (
+        Recorder(*album.add(snapshot(1, maps[1]), {"grad_cam": maps[1]})) for album in (resumed, straight)
+    )
+    assert list(again.pictures) == list(expected.pictures)
+    for key, picture in expected.pictures.items():
+        np.testing.assert_array_equal(again.pictures[key], picture)
+
+
+def test_a_snapshot_from_disk_without_the_map_is_passed_over():
+    album = Album(probe_set(), ("saliency",), show=2)
+    assert album.add(snapshot(0, cams(0))) == []
+    assert album.sheets(0) == []
+
+
+def test_maps_handed_over_may_change_afterwards():
+    probe, given = probe_set(), cams(0)
+    album, other = Album(probe, ("grad_cam",), 2), Album(probe, ("grad_cam",), 2)
+    jobs = album.add(snapshot(1, given), {"grad_cam": given})
+    expected = Recorder(*other.add(snapshot(1, cams(0)), {"grad_cam": cams(0)}))
+    given[:] = 0
+    for key, picture in Recorder(*jobs).pictures.items():
+        np.testing.assert_array_equal(picture, expected.pictures[key])
+
+
+# Memory
+
+
+@pytest.mark.parametrize("count", [1, KEPT, KEPT + 1, 48, 49, 100, 300])
+def test_entries_stay_few_evenly_spaced_with_the_first_and_the_newest(count):
+    album, most = Album(probe_set(), ("grad_cam",), show=1), 0
+    for step in range(count):
+        album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
+        numbers = [entry.number for entry in album._entries]
+        most = max(most, len(numbers))
+        assert (numbers[0], numbers[-1]) == (0, step)
+        gaps = np.diff(numbers)
+        assert (gaps[:-1] == gaps[:1]).all()  # evenly, up to the newest
+        assert (gaps[-1:] <= gaps[:1]).all()
+        assert step < KEPT or len(numbers) > KEPT / 2
+    assert most == min(count, KEPT)
+
+
+def test_large_maps_are_kept_small():
+    maps = np.random.default_rng(0).uniform(size=(2, 3, 224, 112)).astype(np.float32)
+    album = Album(probe_set(), ("gradient",), show=2)
+    album.add(snapshot(1), {"gradient": maps})
+    assert album._entries[0].maps.shape == (2, 56, 28)
+    magnitude = maps[0].max(axis=0)  # 4 x 4 pixels become one
+    np.testing.assert_allclose(album._entries[0].maps[0, 5, 7], magnitude[20:24, 28:32].mean(), rtol=1e-5)
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("label", "part"),
+    [
+        ("dog/wolf", "00_dog_wolf"),
+        ("../../etc", "00____.._etc"),
+        ("é😀 \n", "00_____"),
+        ("x" * 10_000, "00_" + "x" * 40),
+        ("", "00_"),
+    ],
+)
+def test_any_label_makes_one_well_formed_part_of_a_tag(label, part, tmp_path):
+    probe = probe_set(class_names=[label, "dog"])
+    album = Album(probe, ("grad_cam",), show=2)
+    with EventLog(tmp_path) as log:
+        for job in album.add(snapshot(1, cams(0), gini=[0.5, 0.5]), {"grad_cam": cams(0)}):
+            log.submit(job)
+    assert log.dropped == 0
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert f"attention/{part}" in events.Tags()["images"]
+    assert f"attention_history/{part}" in events.Tags()["images"]
+    assert f"attention_gini/{part}" in events.Tags()["scalars"]
+
+
+def test_probes_of_equal_labels_do_not_collide():
+    probe = probe_set(4, labels=[0, 0, 0, 0], class_names=["x" * 50])
+    made = Recorder(
+        *Album(probe, ("grad_cam",), 4).add(
+            snapshot(1, cams(0, 4), 4, gini=[1, 2, 3, 4]), {"grad_cam": cams(0, 4)}
+        )
+    )
+    assert len([tag for tag, _ in made.pictures if tag.startswith("attention/")]) == 4
+    assert len([tag for tag, _ in made.scalars if tag.startswith("attention_gini/")]) == 5
+
+
+def test_measures_of_a_mask_have_a_group_of_their_own():
+    measures = {"energy/object": [0.25, 0.5], "energy": [1, 1]}
+    shown = {"grad_cam": cams(0)[1:]}
+    jobs = Album(probe_set(), ("grad_cam",), 1).add(snapshot(1, cams(0), **measures), shown)
+    groups = {tag.split("/")[0] for tag, _ in Recorder(*jobs).scalars}
+    assert groups == {"attention_energy_object", "attention_energy"}
+
+
+# Undefined
+
+
+@pytest.mark.parametrize(
+    ("value", "methods"),
+    [
+        *itertools.product(
+            (0, np.nan, np.inf), (("grad_cam", "saliency", "gradient"), ("saliency",), ("gradient",))
+        ),
+        (-1, ("grad_cam", "gradient")),  # not positive
+    ],
+)
+def test_dead_and_undefined_maps_are_drawn_and_spoil_no_scale(value, methods):
+    probe = probe_set()
+    shapes = {"grad_cam": (2, 3, 4), "saliency": (2, 12, 16), "gradient": (2, 3, 12, 16)}
+    good = {
+        name: np.random.default_rng(0).uniform(size=shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    bad = {name: np.full(shape, value, np.float32) for name, shape in shapes.items()}
+    album, without = Album(probe, methods, 2), Album(probe, methods, 2)
+    first = Recorder(*album.add(snapshot(1, bad["grad_cam"]), bad))
+    assert len(first.pictures) == 2 + 2 + 1
+    second = Recorder(*album.add(snapshot(2, good["grad_cam"]), good))
+    alone = Recorder(*without.add(snapshot(2, good["grad_cam"]), good))
+    for tag in ("attention/00_cat", "attention/01_dog"):
+        np.testing.assert_array_equal(second.pictures[tag, 2], alone.pictures[tag, 2])
+
+
+def test_undefined_measures_are_left_out_and_means_are_over_the_defined(tmp_path):
+    album = Album(probe_set(3), ("grad_cam",), show=3)
+    taken = snapshot(1, cams(0, 3), 3, gini=[np.nan, 0.25, 0.75], drift=[np.nan] * 3)
+    with EventLog(tmp_path) as log:
+        for job in album.add(taken, {"grad_cam": cams(0, 3)}):
+            log.submit(job)
+    assert log.dropped == 0
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert sorted(events.Tags()["scalars"]) == [
+        "attention_gini/01_dog",
+        "attention_gini/02_cat",
+        "attention_gini/_mean",
+    ]
+    assert events.Scalars("attention_gini/_mean")[0].value == 0.5
+
+
+def test_without_labels_or_a_prediction_nothing_is_right_or_wrong():
+    headers = {}
+    for name, probe, predictions in (
+        ("no labels", probe_set(labels=None), [0, 1]),
+        ("no prediction", probe_set(), [-1, -1]),
+        ("both", probe_set(), [0, 0]),
+    ):
+        album = Album(probe, ("grad_cam",), 2)
+        album.add(snapshot(1, cams(0), predictions=predictions), {"grad_cam": cams(0)})
+        headers[name] = album._entries[0].headers
+    assert headers["no labels"][0] == Header("image_000", "cat", float(np.float32(0.6)), "epoch 1", None)
+    assert headers["no prediction"][0] == Header("cat", "", None, "epoch 1", None)
+    assert [header.right for header in headers["both"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("when", "caption"),
+    [("before training", "start"), ("epoch 12", "12"), ("batch 3000", "3000"), ("warm-up", "warm-up")],
+)
+def test_columns_of_the_overview_are_short(when, caption):
+    probe, maps = probe_set(labels=None), cams(0)
+    album = Album(probe, ("grad_cam",), 2)
+    taken = snapshot(1, maps)
+    album.add(Snapshot(**{**vars(taken), "when": when}), {"grad_cam": maps})
+    rows = [Row(f"image_00{i}", probe.pictures[i], [maps[i]], [None]) for i in range(2)]
+    np.testing.assert_array_equal(album.overview(), overview(rows, [caption], corner="Grad-CAM"))

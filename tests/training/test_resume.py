@@ -1,0 +1,193 @@
+"""A resumed training goes on where it was: the same steps, sheets and drift as one that was never interrupted."""
+
+from __future__ import annotations
+
+import logging
+
+import cv2
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon
+from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
+
+import vizcallbacks as vc
+from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.training.workers import Trained, find_trained
+
+from ..helpers import events
+from ..helpers.nets import images, small_net
+from ..helpers.tensorboard_server import tensorboard
+from ..helpers.training import probe_set, train
+
+BATCHES = 3  # in an epoch
+
+
+def fit(run, checkpoints, epochs=None, batches=None, seed=0, resume=True, **options):
+    """As a script that is started again and again: everything new but the folders; returns the handler."""
+    mx.random.seed(seed)  # another net each time: what is the same comes from the checkpoint
+    net = small_net(hybridize=True)
+    estimator = Estimator(
+        net,
+        gluon.loss.SoftmaxCrossEntropyLoss(),
+        train_metrics=mx.metric.Accuracy(),
+        trainer=gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9}),
+    )
+    estimator.logger.setLevel(logging.ERROR)
+    data = gluon.data.ArrayDataset(images(12, seed=3), np.arange(12, dtype="float32") % 4)
+    handler = vc.AttentionHandler(probe_set(), run, image_format="png", **options)
+    period = {"epoch_period": 1} if epochs else {"epoch_period": None, "batch_period": 2}
+    checkpoint = CheckpointHandler(str(checkpoints), resume_from_checkpoint=resume, **period)
+    estimator.fit(
+        gluon.data.DataLoader(data, 12 // BATCHES),
+        epochs=epochs,
+        batches=batches,
+        event_handlers=[handler, checkpoint],
+    )
+    return handler
+
+
+def last_pictures(run):
+    """Tag -> the bytes of its newest picture, as TensorBoard shows it."""
+    return {tag: shown[-1][1] for tag, shown in events.pictures(run).items()}
+
+
+def snapshots(run):
+    return [vc.Snapshot.load(path) for path in list_snapshots(run)]
+
+
+def assert_same(run, other):
+    """Snapshots to the bit, with drift and words; the last sheets pixel by pixel."""
+    assert len(snapshots(run)) == len(snapshots(other))
+    for one, two in zip(snapshots(run), snapshots(other)):
+        assert (one.step, one.when) == (two.step, two.when)
+        np.testing.assert_array_equal(one.maps["grad_cam"], two.maps["grad_cam"])
+        assert one.measures.keys() == two.measures.keys()
+        for name in one.measures:
+            np.testing.assert_array_equal(one.measures[name], two.measures[name])
+    pictures = last_pictures(run)
+    assert {tag.split("/")[0] for tag in pictures} == {"attention", "attention_history", "attention_overview"}
+    assert pictures == last_pictures(other)
+
+
+def test_a_fit_resumed_from_a_checkpoint_equals_one_that_was_never_interrupted(tmp_path):
+    fit(tmp_path / "whole", tmp_path / "a", epochs=5)
+    fit(tmp_path / "parts", tmp_path / "b", epochs=2)
+    fit(tmp_path / "parts", tmp_path / "b", epochs=3, seed=1)
+    fit(tmp_path / "parts", tmp_path / "b", epochs=5, seed=2)
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "parts")] == [0, 1, 2, 3, 4, 5]
+    assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_fit_by_batches_goes_on_counting_batches(tmp_path):
+    period = {"batch_period": 2, "epoch_period": None}
+    fit(tmp_path / "whole", tmp_path / "a", batches=9, **period)
+    fit(tmp_path / "parts", tmp_path / "b", batches=6, **period)
+    handler = fit(tmp_path / "parts", tmp_path / "b", batches=9, seed=1, **period)
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "whole")] == [0, 2, 4, 6, 8]
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "parts")] == [0, 2, 4, 6, 8]
+    assert handler.monitor.failures == 0
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_steps_in_batches_go_on_from_a_checkpoint_of_epochs(first, tmp_path):
+    """MXNet numbers checkpoints otherwise if the first fit resumes, from nothing, as well."""
+    for epochs, resume in [(2, first), (3, True), (4, True)]:
+        fit(tmp_path / "run", tmp_path / "a", epochs=epochs, resume=resume, epoch_period=None, batch_period=3)
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "run")] == [0, 3, 6, 9, 12]
+
+
+def test_a_resumed_fit_in_a_new_folder_begins_at_its_epoch(tmp_path):
+    fit(tmp_path / "first", tmp_path / "a", epochs=2)
+    fit(tmp_path / "second", tmp_path / "a", epochs=4)
+    assert [snapshot.when for snapshot in snapshots(tmp_path / "second")] == ["epoch 2", "epoch 3", "epoch 4"]
+
+
+def test_a_given_first_epoch_counts_more_than_a_checkpoint(tmp_path):
+    fit(tmp_path / "first", tmp_path / "a", epochs=2)
+    fit(tmp_path / "second", tmp_path / "a", epochs=4, initial_epoch=10)
+    assert [snapshot.step for snapshot in snapshots(tmp_path / "second")] == [10, 11, 12]
+
+
+def test_without_a_fit_there_is_nothing_behind_it():
+    assert find_trained(object()) == Trained(0, 0)
+
+
+def loop(run, first, last, net, image_format="png"):
+    """Epochs first + 1 ... last by hand, with a snapshot before and after each."""
+    with vc.AttentionMonitor(probe_set(), run, image_format=image_format, on_error="raise") as monitor:
+        monitor.snapshot(net, first)
+        for epoch in range(first + 1, last + 1):
+            train(net, seed=epoch)
+            monitor.snapshot(net, epoch)
+    return monitor
+
+
+def test_a_loop_that_starts_at_epoch_7_equals_one_that_was_never_interrupted(tmp_path):
+    mx.random.seed(1)
+    net = small_net()
+    loop(tmp_path / "whole", 0, 9, net)
+    mx.random.seed(1)
+    net = small_net()
+    loop(tmp_path / "parts", 0, 7, net)
+    loop(tmp_path / "parts", 7, 9, net)
+    assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_sheets_are_the_same_when_there_are_more_snapshots_than_are_kept_in_memory(tmp_path):
+    mx.random.seed(1)
+    net = small_net()
+    loop(tmp_path / "whole", 0, 34, net, "jpeg")
+    mx.random.seed(1)
+    net = small_net()
+    loop(tmp_path / "parts", 0, 27, net, "jpeg")
+    loop(tmp_path / "parts", 27, 34, net, "jpeg")
+    assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, caplog):
+    """On disk, in history and drift, and in what TensorBoard's own server shows."""
+    run = tmp_path / "run"
+    net = small_net()
+    loop(run, 0, 5, net)
+    before = {snapshot.step: snapshot for snapshot in snapshots(run)}
+    other = small_net()  # what was learned is thrown away
+    loop(run, 2, 3, other)
+    assert "training from step 2 on replaces the snapshots of 4 later steps" in caplog.text
+    after = snapshots(run)
+    assert [snapshot.step for snapshot in after] == [0, 1, 2, 3]
+    np.testing.assert_array_equal(after[1].maps["grad_cam"], before[1].maps["grad_cam"])
+    assert (after[2].maps["grad_cam"] != before[2].maps["grad_cam"]).any()
+    expected = vc.AttentionMonitor(probe_set(), tmp_path / "expected")
+    for snapshot in after:
+        expected._album.add(snapshot)
+    shown = last_pictures(run)
+    overview = np.frombuffer(shown["attention_overview/grad_cam"], np.uint8)
+    decoded = cv2.imdecode(overview, cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(decoded, expected.overview())
+
+    def loaded(client):
+        tags = client.tags("scalars").get("run", {})
+        return (
+            "attention_entropy/00_cat" in tags and len(client.scalars("run", "attention_entropy/00_cat")) > 3
+        )
+
+    with tensorboard(tmp_path, loaded) as client:
+        points = client.scalars("run", "attention_entropy/00_cat")
+        assert [step for step, _ in points] == [0, 1, 2, 3]
+        assert points[2][1] == pytest.approx(after[2].measures["entropy"][0], rel=1e-6)
+        pictures = client.images("run", "attention_history/00_cat")
+        assert [step for step, _ in pictures] == [0, 1, 2, 3]
+        assert pictures[-1][1] == shown["attention_history/00_cat"]
+
+
+def test_a_damaged_snapshot_is_left_out_with_one_warning(tmp_path, caplog):
+    net = small_net()
+    loop(tmp_path, 0, 3, net)
+    for path in list_snapshots(tmp_path)[1:3]:
+        path.write_bytes(path.read_bytes()[:1000])
+    loop(tmp_path, 4, 4, net)
+    (record,) = caplog.records
+    assert "2 of 4 earlier snapshots cannot be read" in record.getMessage()
+    assert len(list_snapshots(tmp_path)) == 5

@@ -1,0 +1,264 @@
+"""`explain`: a net and images -> attribution maps, a batch at once, by one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon
+
+from ..nets.blocks import block_paths, cells, conv_layers, find_layers, layout_of
+from ..nets.inputs import Inputs, failed, initialise
+from ..nets.instrument import Instruments, instrumented
+from ..nets.passes import Passes
+from ..nets.record import Pass
+from ..probes.probe_set import ProbeSet
+from .methods import METHODS, check_methods
+from .result import Attributions, predictions_of, softmax
+from .targets import score_of
+
+DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
+
+
+def explain(
+    net: gluon.Block,
+    images,
+    methods: Sequence[str] | str = DEFAULT_METHODS,
+    *,
+    layer=None,
+    targets=None,
+    batch_size: int = 16,
+    extra: Sequence = (),
+    compiled: bool | None = None,
+) -> Any:
+    """Show what `net` bases a score on, for each image.
+
+    The net is instrumented for the length of the call and left as it was, to the bit.
+
+    Parameters
+    ----------
+    net : gluon.Block
+        Initialised; if its initialisation is deferred, the first image is run through it, as the first training
+        batch would be.
+    images : ProbeSet, ndarray or NDArray, (N, C, H, W), float32
+        As the net takes them.
+    methods : sequence of str
+        Names from `vizcallbacks.attribution.methods.METHODS`.
+    layer : Conv2D, str, sequence of these, or None
+        The layer of the CAM family: a Conv2D of the net, its name, or its path ("features.8.1.body.3").
+        Its output is what the block returns, after its own activation if it has one. None: the last Conv2D to
+        run whose output is larger than 1 x 1 and has a part in the score. A layer that runs several times counts
+        where it ran last.
+    targets : None, "label", int, (N,) ints or callable
+        The class whose score is explained: the predicted one, the probe's label, one for all, one for each; or a
+        function from the net's outputs to scores, (N,) NDArray, by MXNet operators.
+    batch_size : int
+        Images per pass; bounds the memory.
+    extra : sequence of ndarray or NDArray, (N, ...)
+        Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
+    compiled : bool or None
+        True: by the net's compiled graph, which is faster and reaches every activation, or an error if the net
+        cannot be traced; False: by its layers, operator by operator. None: by the graph where there is one.
+
+    Returns
+    -------
+    Attributions
+        A list of them if `layer` is a sequence.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as said above, or a part of the net cannot be instrumented.
+    """
+    probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
+    methods = check_methods(methods)
+    check_batch_size(batch_size)
+    choose = score_of(targets, probe.labels, len(probe))
+    layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
+    inputs = Inputs(net, probe.images, extra)
+    initialise(net, inputs.batch(slice(0, 1)))
+    chunks: list[_Chunk] = []
+    with instrumented(net, compiled) as instruments:
+        for start in range(0, len(probe), batch_size):
+            part = slice(start, min(start + batch_size, len(probe)))
+            chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, choose, batch_size))
+            layers = chunks[0].layers
+        relus, unguided = instruments.relus, tuple(instruments.unguided)
+        plain, by_graph = MappingProxyType(instruments.plain_activations), instruments.by_graph
+    outputs = _joined([chunk.outputs for chunk in chunks])
+    paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
+    results = [
+        Attributions(
+            maps=_joined_values([chunk.maps[index] for chunk in chunks]),
+            layer=None if one is None else paths[one],
+            image_size=(probe.images.shape[2], probe.images.shape[3]),
+            outputs=outputs,
+            probabilities=None if outputs is None else softmax(outputs),
+            predictions=None if outputs is None else predictions_of(outputs),
+            targets=_joined([chunk.targets for chunk in chunks]),
+            scores=np.concatenate([chunk.scores for chunk in chunks]),
+            relus=relus,
+            unguided=unguided,
+            plain_activations=plain,
+            notes=_joined_values([chunk.notes[index] for chunk in chunks]),
+            probe=probe,
+            compiled=by_graph,
+        )
+        for index, one in enumerate(layers or [None])
+    ]
+    return results if isinstance(layer, (list, tuple)) else results[0]
+
+
+def _needs(methods: Sequence[str]) -> set[str]:
+    return {need for name in methods for need in METHODS[name].needs}
+
+
+def check_batch_size(batch_size) -> None:
+    """Raise ValueError unless `batch_size` is an int of at least 1."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}")
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What one batch gave; `maps` and `notes` for each of the layers."""
+
+    layers: list
+    maps: list[dict[str, np.ndarray]]
+    notes: list[dict[str, np.ndarray]]
+    outputs: np.ndarray | None
+    targets: np.ndarray | None
+    scores: np.ndarray
+
+
+def _explain_chunk(
+    instruments: Instruments,
+    inputs: Inputs,
+    part: slice,
+    methods: Sequence[str],
+    layers: list | None,
+    choose: Callable,
+    batch_size: int,
+) -> _Chunk:
+    """One batch: a forward pass, then as many walks backwards as the methods need.
+
+    `layers` None: the default layer is looked for.
+    """
+    images, *extra = inputs.batch(part)
+    needs = _needs(methods)
+    try:
+        guided = "guided_gradient" in needs
+        image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
+        if layers is None:
+            run = instruments.forward_to_last(images, extra, image=image, guided=guided)
+        else:
+            run = instruments.forward(images, layers, extra, image=image, guided=guided)
+        outputs = class_outputs(run.outputs)
+        with autograd.record(train_mode=False):
+            score, classes = choose(run.outputs, outputs, part)
+        run.tape.close(score)
+        if layers is None:
+            layers = [default_layer(run)]
+        tapped = taps(run, layers, instruments)
+        shared: dict[str, Any] = {"images": inputs.images[part]}
+        plain = tapped + ([run.images] if "input_gradient" in needs else [])
+        gradients = run.tape.walk(plain, last=not guided) if plain else []
+        if "input_gradient" in needs:
+            shared["input_gradient"] = _single(gradients[-1])
+        if guided:
+            shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
+        activations = [tap.asnumpy() for tap in tapped]
+        score = score.asnumpy()
+        del run  # and with it the record: methods of many passes need the memory
+        fixed = score_of(classes, None, len(score)) if classes is not None else choose
+        whole = slice(0, len(score)) if classes is not None else part
+        shared["passes"] = Passes(
+            instruments,
+            inputs.images[part],
+            inputs.to_net,
+            extra,
+            lambda raw: fixed(raw, class_outputs(raw), whole)[0],
+            batch_size,
+        )
+        maps, notes = [], []
+        for index in range(max(1, len(layers))):
+            own = {}
+            if layers:
+                own["activation"] = channels_first(layers[index], activations[index])
+                own["gradient"] = channels_first(layers[index], gradients[index])
+            found = _apply(methods, {**shared, **own})
+            maps.append(found[0])
+            notes.append(found[1])
+    except mx.MXNetError as error:
+        raise failed(images, error) from error
+    return _Chunk(layers, maps, notes, outputs, classes, _single(score))
+
+
+def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
+    """Maps by method, and notes by "method/name"."""
+    maps: dict[str, np.ndarray] = {}
+    notes: dict[str, np.ndarray] = {}
+    for name in methods:
+        with np.errstate(all="ignore"):  # NaN and infinity of the net pass, and are drawn as undefined
+            found = METHODS[name].function(*(arrays[need] for need in METHODS[name].needs))
+        if isinstance(found, tuple):
+            found, more = found
+            notes.update({f"{name}/{key}": value for key, value in more.items()})
+        maps[name] = _single(found)
+    return maps, notes
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32, copy=False)
+
+
+def _joined(parts: list) -> Any:
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+    return MappingProxyType({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+
+
+def channels_first(layer, array: np.ndarray) -> np.ndarray:
+    """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
+    axes = [layout_of(layer).index(letter) for letter in "NCHW"]
+    return _single(array.transpose(axes))
+
+
+def default_layer(run: Pass):
+    """The last Conv2D to run with an output larger than 1 x 1 and a part in the score; ValueError if none."""
+    reached = run.tape.reached([output for _, output in run.ran])
+    large = [
+        layer
+        for (layer, output), by_gradient in zip(run.ran, reached)
+        if by_gradient and cells(layer, output.shape) > 1
+    ]
+    if not large:
+        raise ValueError(
+            "no Conv2D on the way to the target's score gave an output larger than 1 x 1, so there is nothing "
+            "to map; use larger images, or name a layer"
+        )
+    return large[-1]
+
+
+def taps(run: Pass, layers: list, instruments: Instruments) -> list:
+    """The layers' outputs of a pass, NDArrays in the layers' own layout; ValueError where one did not run."""
+    outputs = dict(run.ran)
+    for layer in layers:
+        if layer not in outputs:
+            ran = ", ".join(path for path, conv in instruments.conv_layers.items() if conv in outputs)
+            raise ValueError(
+                f"layer {layer.name!r} did not run on these images; layers that ran: {ran or 'none'}"
+            )
+    return [outputs[layer] for layer in layers]
+
+
+def class_outputs(outputs) -> np.ndarray | None:
+    """The net's outputs as (n, classes) float32, if that is what they are."""
+    single = isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 2
+    return outputs.asnumpy().astype(np.float32) if single else None

@@ -1,0 +1,182 @@
+"""The table of attribution methods: what each needs -> raw maps, one image after another untouched by its batch.
+
+N images of C channels and H x W pixels; the layer has K maps of h x w. The score y of a target is taken
+before the softmax. Nothing here is scaled or quantised: raw maps are the product, and only they can be compared
+between epochs. `METHODS` is the table that everything else reads; methods live here, in `cams` and in `multipass`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cams import (
+    eigen_cam,
+    grad_cam,
+    grad_cam_plus_plus,
+    hires_cam,
+    layer_cam,
+    upsample,
+    xgrad_cam,
+)
+from .multipass import integrated_gradients, occlusion, score_cam, smooth_grad
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to attribute a score to the image.
+
+    Attributes
+    ----------
+    function : callable
+        Takes what `needs` names, in that order; returns (N, ...) float32, or that and a dict of what else it
+        found, name -> (N,) float32.
+    needs : tuple of str
+        Of "activation" and "gradient", (N, K, h, w): the layer's output and dy/dA there; "input_gradient",
+        (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation; "images", (N,
+        C, H, W); "passes", a `vizcallbacks.nets.passes.Passes`, to run the net on other images.
+    shape : str
+        "layer": (N, h, w), at the layer's resolution; "image": (N, H, W); "channels": (N, C, H, W).
+    signed : bool
+        Whether values below zero occur.
+    depends_on_weights : bool
+        Whether the maps change when the network's weights are randomised; where not, they show edges as much
+        as reasons (Adebayo et al., 2018, arXiv:1810.03292).
+    title : str
+        For pictures.
+    """
+
+    function: Callable[..., np.ndarray]
+    needs: tuple[str, ...]
+    shape: str
+    signed: bool
+    depends_on_weights: bool
+    title: str
+
+
+def gradient(input_gradient):
+    """The score's gradient with respect to the image, signed, dy/dx (Simonyan et al., 2013, arXiv:1312.6034).
+
+    Parameters
+    ----------
+    input_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    return input_gradient
+
+
+def saliency(input_gradient):
+    """How much each pixel can change the score: max over channels of |dy/dx|.
+
+    Simonyan et al., 2013, section 3.1, arXiv:1312.6034. (MXNet's tutorial gives this name to the absolute sum
+    over channels of Guided Grad-CAM: `vizcallbacks.gradcam`.)
+
+    Parameters
+    ----------
+    input_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, H, W), float32, >= 0
+    """
+    return np.abs(input_gradient).max(axis=1)
+
+
+def guided_backprop(guided_gradient):
+    """Gradient that passes a ReLU only where it is positive and the ReLU was active, signed.
+
+    R_in = 1[x > 0] 1[R_out > 0] R_out (Springenberg et al., 2014, arXiv:1412.6806). At other ReLU-like
+    activations (leaky, ReLU6) the positive part of the gradient meets the activation's own derivative.
+
+    Parameters
+    ----------
+    guided_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    return guided_gradient
+
+
+def guided_grad_cam(activation, gradient, guided_gradient):
+    """Guided backpropagation where Grad-CAM looks: guided gradient times Grad-CAM, upsampled bilinearly.
+
+    Selvaraju et al., 2017, section 3.2, arXiv:1610.02391. The map is not quantised before the product.
+
+    Parameters
+    ----------
+    activation, gradient : ndarray, (N, K, h, w), float32
+    guided_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    cam = upsample(grad_cam(activation, gradient), guided_gradient.shape[2:])
+    return guided_gradient * cam[:, None]
+
+
+def gradient_x_input(images, input_gradient):
+    """What each pixel adds to the score, to first order, counted from an image of zeros: x o dy/dx, signed.
+
+    Shrikumar et al., 2016, arXiv:1605.01713. Zero is the net's own, after its normalisation.
+
+    Parameters
+    ----------
+    images, input_gradient : ndarray, (N, C, H, W), float32
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    return images * input_gradient
+
+
+_LAYER, _INPUT, _GUIDED = ("activation", "gradient"), ("input_gradient",), ("guided_gradient",)
+_PASSES = ("passes",)
+
+METHODS: dict[str, Method] = {
+    "grad_cam": Method(grad_cam, _LAYER, "layer", False, True, "Grad-CAM"),
+    "grad_cam_plus_plus": Method(grad_cam_plus_plus, _LAYER, "layer", False, True, "Grad-CAM++"),
+    "xgrad_cam": Method(xgrad_cam, _LAYER, "layer", False, True, "XGrad-CAM"),
+    "layer_cam": Method(layer_cam, _LAYER, "layer", False, True, "LayerCAM"),
+    "hires_cam": Method(hires_cam, _LAYER, "layer", True, True, "HiResCAM"),
+    "eigen_cam": Method(eigen_cam, ("activation",), "layer", True, True, "EigenCAM"),
+    "score_cam": Method(score_cam, ("activation", "passes"), "layer", False, True, "Score-CAM"),
+    "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
+    "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),
+    "gradient": Method(gradient, _INPUT, "channels", True, True, "Gradient"),
+    "saliency": Method(saliency, _INPUT, "image", False, True, "Saliency"),
+    "gradient_x_input": Method(
+        gradient_x_input, ("images", *_INPUT), "channels", True, True, "Gradient × input"
+    ),
+    "smooth_grad": Method(smooth_grad, _PASSES, "channels", True, True, "SmoothGrad"),
+    "integrated_gradients": Method(
+        integrated_gradients, _PASSES, "channels", True, True, "Integrated Gradients"
+    ),
+    "occlusion": Method(occlusion, _PASSES, "image", True, True, "Occlusion"),
+}
+"""Name -> `Method`. A new method is a function and a line here; the tests greet it."""
+
+
+def check_methods(names) -> tuple[str, ...]:
+    """Return `names`, one or a sequence, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If a name is not in `METHODS`, or there is none.
+    """
+    names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
+    unknown = [name for name in names if not isinstance(name, str) or name not in METHODS]
+    if unknown or not names:
+        raise ValueError(
+            f"methods must be names from: {', '.join(METHODS)}; got {', '.join(map(repr, unknown)) or 'none'}"
+        )
+    return names

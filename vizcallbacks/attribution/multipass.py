@@ -1,0 +1,163 @@
+"""Attribution methods that run the net many times on changed images: never on by default.
+
+Each gets `passes`, a `vizcallbacks.nets.passes.Passes` for one batch of n images: ``passes.images``, (n, C, H, W)
+float32; ``passes.scores(batches, count, title)`` -> (count, n) float32, the target's scores on `count` changed
+batches; ``passes.gradients(batches, count, title)`` -> for each batch its scores, (n,), and their gradient, (n,
+C, H, W). Batches are made one after another as they are needed, and are (n, C, H, W) each: image i stays in
+place i. The target of an image is fixed by the image as it is, also where that is the predicted class. For
+other settings than the defaults put an entry of your own into `METHODS`: ``replace(METHODS["occlusion"],
+function=partial(occlusion, patch=8))``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from .cams import upsample
+
+
+def score_cam(activation, passes):
+    """Class activation map weighted by the score of the image seen through each map alone (Score-CAM).
+
+    ReLU(sum_k w_k A_k), w = softmax over k of y(x o s(U(A_k))), s scaling to [0, 1] from the map's minimum to
+    its maximum, U bilinear upsampling (Wang et al., 2019, algorithm 1, arXiv:1910.01279). No gradient is used:
+    one forward pass for each of the layer's K maps. Channels that are constant on an image are left out. The
+    authors' code weights by the class's probability instead; the score before the softmax is what the algorithm
+    says, and what other targets than classes have. The baseline's score, one number for each image, drops out
+    of the softmax.
+
+    Parameters
+    ----------
+    activation : ndarray, (N, K, h, w), float32
+    passes : Passes
+
+    Returns
+    -------
+    ndarray, (N, h, w), float32, >= 0
+    """
+    low = activation.min(axis=(2, 3), keepdims=True)
+    span = activation.max(axis=(2, 3), keepdims=True) - low
+    unit = np.divide(activation - low, span, out=np.zeros_like(activation), where=span != 0)
+    size = passes.images.shape[2:]
+    masked = (passes.images * upsample(unit[:, k], size)[:, None] for k in range(unit.shape[1]))
+    scores = passes.scores(masked, unit.shape[1], "Score-CAM").T.astype(np.float64)
+    scores = np.where(span[:, :, 0, 0] != 0, scores, -np.inf)
+    highest = scores.max(axis=1, keepdims=True)
+    weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
+    weights /= np.where(highest == -np.inf, 1, weights.sum(axis=1, keepdims=True))
+    return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0).astype(np.float32)
+
+
+def smooth_grad(passes, samples=25, spread=0.15):
+    """The gradient's mean over noisy copies of the image (SmoothGrad), signed.
+
+    mean over `samples` of dy/dx at x + noise, sigma = spread * (max x - min x) (Smilkov et al., 2017,
+    arXiv:1706.03825). The noise is drawn from a generator seeded by the image's own bytes: an image gets the same
+    noise at every epoch and in every batch, and no global random stream moves.
+
+    Parameters
+    ----------
+    passes : Passes
+    samples : int
+    spread : float
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    """
+    images = passes.images
+    seeds = [int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "little") for image in images]
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    sigmas = spread * (images.max(axis=(1, 2, 3)) - images.min(axis=(1, 2, 3)))
+
+    def noisy():
+        for _ in range(samples):
+            noise = [
+                sigma * generator.standard_normal(images.shape[1:], np.float32)
+                for sigma, generator in zip(sigmas, generators)
+            ]
+            yield images + np.stack(noise).astype(np.float32)
+
+    gradients = (gradient for _, gradient in passes.gradients(noisy(), samples, "SmoothGrad"))
+    return sum(gradients, np.zeros_like(images)) / np.float32(samples)
+
+
+def integrated_gradients(passes, steps=32):
+    """What each pixel adds to the score on the straight way from an image of zeros, signed.
+
+    (x - x') o mean gradient at x' + t (x - x'), x' = 0, by the midpoint rule, t = (j + 1/2) / steps
+    (Sundararajan et al., 2017, eq. 1 and 3, arXiv:1703.01365). The sum over an image must be y(x) - y(x'); by
+    how much it is not is the completeness gap. Zero is the net's own, after its normalisation.
+
+    Parameters
+    ----------
+    passes : Passes
+    steps : int
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32
+    dict
+        "completeness_gap": (N,) float32, sum minus rise, in units of the score.
+    """
+    images = passes.images
+    path = (images * np.float32((j + 0.5) / steps) for j in range(steps))
+    total = np.zeros_like(images)
+    for _, gradient in passes.gradients(path, steps, "Integrated Gradients"):
+        total += gradient
+    maps = images * (total / np.float32(steps))
+    end, start = passes.scores([images, np.zeros_like(images)], 2, "Integrated Gradients").astype(np.float64)
+    gap = maps.sum(axis=(1, 2, 3), dtype=np.float64) - (end - start)
+    return maps, {"completeness_gap": gap.astype(np.float32)}
+
+
+def occlusion(passes, patch=None, stride=None):
+    """How far the score falls when a patch of the image is covered: for each pixel its patches' mean, signed.
+
+    Patches of `patch` x `patch` pixels are set to zero, the net's own after its normalisation, at every
+    `stride` pixels and at the far edges (Zeiler and Fergus, 2013, section 4.2, arXiv:1311.2901). A pixel's
+    value is the mean of y(x) - y(covered) over the patches that cover it.
+
+    Parameters
+    ----------
+    passes : Passes
+    patch : int, optional
+        Default: an eighth of the image's shorter side, at least 1.
+    stride : int, optional
+        Default: half of `patch`, at least 1.
+
+    Returns
+    -------
+    ndarray, (N, H, W), float32
+    """
+    images = passes.images
+    height, width = images.shape[2:]
+    patch = max(1, min(height, width) // 8) if patch is None else patch
+    stride = max(1, patch // 2) if stride is None else stride
+    places = [(top, left) for top in _starts(height, patch, stride) for left in _starts(width, patch, stride)]
+
+    def covered():
+        yield images
+        for top, left in places:
+            changed = images.copy()
+            changed[:, :, top : top + patch, left : left + patch] = 0
+            yield changed
+
+    scores = passes.scores(covered(), len(places) + 1, "Occlusion").astype(np.float64)
+    drops, coverage = np.zeros((len(images), height, width)), np.zeros((height, width))
+    for (top, left), drop in zip(places, scores[0] - scores[1:]):
+        drops[:, top : top + patch, left : left + patch] += drop[:, None, None]
+        coverage[top : top + patch, left : left + patch] += 1
+    return (drops / coverage).astype(np.float32)
+
+
+def _starts(length: int, patch: int, stride: int) -> list[int]:
+    """Where patches begin, so that they cover all of `length`."""
+    if not (1 <= patch <= length and 1 <= stride <= patch):
+        raise ValueError(
+            f"patch must be from 1 to the image's {length} pixels and stride from 1 to patch, "
+            f"got {patch} and {stride}"
+        )
+    return sorted({*range(0, length - patch + 1, stride), length - patch})

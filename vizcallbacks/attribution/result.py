@@ -1,0 +1,93 @@
+"""`Attributions`: what `explain` found on the images of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..probes.probe_set import ProbeSet
+from .methods import METHODS, upsample
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """Raw attribution maps of N images, and what the net said about them. ``result[method]`` gives the maps.
+
+    Attributes
+    ----------
+    maps : mapping of str to ndarray
+        Method -> (N, h, w), (N, H, W) or (N, C, H, W) float32, as `vizcallbacks.attribution.methods.METHODS` says.
+    layer : str or None
+        Path of the Conv2D that the CAM family looked at ("features.8"), or its name if it is the net itself.
+    image_size : (int, int)
+        (H, W).
+    outputs : ndarray, (N, classes), float32, or None
+        What the net returned, before any softmax; None if that is not one (N, classes) array.
+    probabilities : ndarray, (N, classes), float32, or None
+        Softmax of the outputs.
+    predictions : ndarray, (N,), int64, or None
+        The class of the highest output; -1 where an output is NaN.
+    targets : ndarray, (N,), int64, or None
+        The classes explained; None if the targets were given as a callable.
+    scores : ndarray, (N,), float32
+        The explained scores.
+    relus : (int, int)
+        ReLU-like activations that guided backpropagation covered, and all that ran.
+    unguided : tuple of str
+        Paths of blocks with activations that it could not cover.
+    probe : ProbeSet
+        What was explained; made of the images if they were given as an array.
+    plain_activations : mapping of str to int
+        Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
+        sigmoids), "smooth" (ELU, SELU, GELU, tanh).
+    notes : mapping of str to ndarray, (N,), float32
+        What methods found beside their maps: "integrated_gradients/completeness_gap".
+    compiled : bool
+        Whether the passes went through the net's compiled graph, or through its layers operator by operator.
+    """
+
+    maps: Mapping[str, np.ndarray]
+    layer: str | None
+    image_size: tuple[int, int]
+    outputs: np.ndarray | None
+    probabilities: np.ndarray | None
+    predictions: np.ndarray | None
+    targets: np.ndarray | None
+    scores: np.ndarray
+    relus: tuple[int, int]
+    unguided: tuple[str, ...]
+    probe: ProbeSet
+    plain_activations: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    compiled: bool = False
+
+    def __getitem__(self, method: str) -> np.ndarray:
+        if method not in self.maps:
+            raise KeyError(f"method {method!r} was not computed; computed were: {', '.join(self.maps)}")
+        return self.maps[method]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def at_image_size(self, method: str) -> np.ndarray:
+        """One map per image at the image's size, (N, H, W) float32.
+
+        Maps of the CAM family are upsampled bilinearly; of maps with channels the absolute maximum over
+        channels is taken.
+        """
+        maps = self[method]
+        if METHODS[method].shape == "layer":
+            return upsample(maps, self.image_size)
+        return np.abs(maps).max(axis=1) if maps.ndim == 4 else maps
+
+
+def predictions_of(outputs: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))
+
+
+def softmax(outputs: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)

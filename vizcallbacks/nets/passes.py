@@ -1,0 +1,105 @@
+"""A net and one batch of images, for methods that run the net more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+from tqdm import tqdm
+
+from .instrument import Instruments
+from .record import Pass
+
+
+class Passes:
+    """Scores and gradients of the same targets on changed images.
+
+    Parameters
+    ----------
+    instruments : Instruments
+        Of the net.
+    images : ndarray, (n, C, H, W), float32
+    to_net : callable
+        Array of images -> NDArray as the net takes it.
+    extra : list of NDArray
+        What else the net takes, n each.
+    choose : callable
+        The net's outputs for the n images -> (n,) scores.
+    batch_size : int
+        Images per pass; changed batches share a pass as far as it allows.
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        images: np.ndarray,
+        to_net: Callable,
+        extra: list,
+        choose: Callable,
+        batch_size: int,
+    ) -> None:
+        self.images = images
+        self._instruments, self._to_net, self._extra, self._choose = instruments, to_net, extra, choose
+        self._together = max(1, batch_size // len(images))
+
+    def scores(self, batches: Iterable[np.ndarray], count: int, title: str) -> np.ndarray:
+        """The targets' scores on `count` batches, (count, n) float32.
+
+        Parameters
+        ----------
+        batches : iterable of ndarray, (n, C, H, W), float32
+            Changed images, each in the place of its original.
+        title : str
+            Of the progress bar that a terminal shows when it takes longer than two seconds.
+        """
+        found = []
+        for group in self._grouped(batches, count, title):
+            outputs = self._forward(group, record=False).outputs
+            with autograd.pause(train_mode=False):
+                found.append(self._score(outputs, len(group)).asnumpy())
+        return np.concatenate(found).reshape(-1, len(self.images)).astype(np.float32)
+
+    def gradients(
+        self, batches: Iterable[np.ndarray], count: int, title: str
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each of `count` batches the scores, (n,), and their gradient, (n, C, H, W), float32.
+
+        Parameters are those of `scores`.
+        """
+        for group in self._grouped(batches, count, title):
+            run = self._forward(group)
+            with autograd.record(train_mode=False):
+                score = self._score(run.outputs, len(group))
+            run.tape.close(score)
+            (gradient,) = run.tape.walk([run.images], last=True)
+            shape = (len(group), *self.images.shape)
+            values = score.asnumpy().astype(np.float32).reshape(shape[:2])
+            yield from zip(values, gradient.astype(np.float32).reshape(shape))
+
+    def _grouped(self, batches: Iterable[np.ndarray], count: int, title: str) -> Iterator[list[np.ndarray]]:
+        one_by_one = iter(batches)
+        with tqdm(total=count, desc=title, unit="pass", disable=None, leave=False, delay=2) as bar:
+            while group := list(islice(one_by_one, self._together)):
+                yield group
+                bar.update(len(group))
+
+    def _forward(self, group: list[np.ndarray], record: bool = True) -> Pass:
+        extra = [mx.nd.concat(*[array] * len(group), dim=0) for array in self._extra]
+        images = self._to_net(np.concatenate(group))
+        return self._instruments.forward(images, [], extra, record=record, guided=False)
+
+    def _score(self, outputs, groups: int):
+        """Scores of all groups in a row; each is scored as the batch it stands for."""
+        count = len(self.images)
+        parts = [_part(outputs, slice(i * count, (i + 1) * count)) for i in range(groups)]
+        scores = [self._choose(part).as_nd_ndarray() for part in parts]
+        return mx.nd.concat(*scores, dim=0)
+
+
+def _part(outputs, rows: slice):
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(_part(output, rows) for output in outputs)
+    return outputs[rows] if isinstance(outputs, mx.nd.NDArray) else outputs

@@ -1,0 +1,17 @@
+"""Networks that have already learnt: `load` and `efficientnet_lite0`, from files at hand, never by a download.
+
+May use MXNet (by `mxnet_door`) and `probes`. `zoo` knows Gluon's and GluonCV's weights, `torch_file` reads
+PyTorch's files without PyTorch, `efficientnet` is the network that a package brings.
+"""
+
+from .efficientnet import EfficientNetLite
+from .models import Preprocessing, PretrainedModel, efficientnet_lite0, imagenet_class_names, load
+
+__all__ = [
+    "EfficientNetLite",
+    "Preprocessing",
+    "PretrainedModel",
+    "efficientnet_lite0",
+    "imagenet_class_names",
+    "load",
+]

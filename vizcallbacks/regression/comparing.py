@@ -1,0 +1,189 @@
+"""`compare`: attention now against a baseline, by rules.
+
+A value that is undefined (NaN: the map is flat or dead, say) is never a pass: its image violates every rule on
+that measure, unless the image was undefined in one of the baseline's runs too, or the mask of the measure is
+empty; such an image is not judged. Means are over the defined values; a mean is itself undefined, and fails,
+once more than MOST_UNDEFINED of the images are newly undefined. "dead" is defined for dead maps, and counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ..attribution.result import Attributions
+from ..measures.of_one_map import MEASURES, mean_defined
+from ..measures.of_two_maps import SIMILARITY, split_similarity
+from ..probes.probe_set import ProbeSet
+from .baseline import Baseline, NotComparableError
+from .noise import mean_of_runs
+from .report import Finding, Report
+from .rules import RELATIONS, Rule, parse_rules
+from .snapshot import Snapshot, take
+
+MOST_UNDEFINED = 0.25
+
+SENSE: dict[str, tuple[str | None, float, float]] = {
+    **{name: (row.better, *row.range) for name, row in {**MEASURES, **SIMILARITY}.items()},
+    "flips": ("lower", 0, 1),
+    "probability": ("higher", 0, 1),
+    "score": ("higher", -np.inf, np.inf),
+    "drift": ("higher", -1, 1),
+}
+"""Measure or similarity -> its better direction, in which "within" sets no bound, and its range."""
+
+
+def compare(
+    now: Snapshot | Attributions,
+    baseline: Baseline | None,
+    thresholds: Mapping[str, str | Iterable[str]] | None = None,
+    *,
+    probe: ProbeSet | None = None,
+) -> Report:
+    """Check what a net looks at now.
+
+    Parameters
+    ----------
+    now : Snapshot or Attributions
+    baseline : Baseline or None
+        None: by rules that need none, such as those on masks.
+    thresholds : mapping of str to str, or to several
+        Measure -> rules, as in `vizcallbacks.regression.rules`. Measures are a snapshot's ("energy/tag", "dead",
+        "entropy", "probability", ...), with a baseline also "<method>/<similarity>" ("grad_cam/spearman") and
+        "flips" (1 where the predicted class is none that the baseline's runs predicted). None: the baseline's own,
+        `Baseline.thresholds`.
+    probe : ProbeSet, optional
+        For names of images and classes where the baseline has none.
+
+    Raises
+    ------
+    NotComparableError
+        Other images, layer, methods or targets than the baseline's.
+    TypeError, ValueError
+        The thresholds are wrong, or name a measure that there is not.
+    """
+    if isinstance(now, Attributions):
+        probe = now.probe if probe is None else probe
+        now = take(now, now.probe, step=0, when="now")
+    if thresholds is None and baseline is None:
+        raise ValueError("thresholds must be given where there is no baseline to take them from")
+    if probe is not None and probe.digest != now.digest:
+        raise NotComparableError("the probe set given is not the one that was explained")
+    rules = parse_rules(baseline.thresholds() if thresholds is None else thresholds)  # type: ignore[union-attr]
+    if baseline is not None:
+        baseline.check_comparable(now)
+    findings = tuple(_judge(rule, now, baseline, probe) for rule in rules)
+    unnamed = tuple(f"image_{i:03d}" for i in range(len(now.targets)))
+    named = probe if probe is not None else baseline
+    return Report(
+        findings=findings,
+        snapshot=now,
+        baseline=baseline,
+        names=unnamed if named is None else named.names,
+        class_names=() if named is None else named.class_names,
+        flips=() if baseline is None else tuple(np.flatnonzero(_flips(now, baseline) == 1).tolist()),
+    )
+
+
+def values_of(name: str, now: Snapshot, baseline: Baseline | None) -> np.ndarray:
+    """A measure of each image, (N,) float64; ValueError, with the names there are, for one that there is not."""
+    if name in now.measures:
+        return np.asarray(now.measures[name])
+    if name == "drift":  # of a first snapshot
+        return np.full(len(now.targets), np.nan)
+    if baseline is None:
+        raise ValueError(
+            f"there is no measure {name!r} without a baseline; there are {', '.join(now.measures)}"
+        )
+    if name == "flips":
+        return _flips(now, baseline)
+    try:
+        method, similarity = split_similarity(name, baseline.maps)
+    except ValueError as error:
+        raise ValueError(f"{error}; measures are {', '.join(now.measures)}, flips") from None
+    return mean_of_runs(baseline.similarity(method, similarity, now.maps[method], now.targets))
+
+
+def _flips(now: Snapshot, baseline: Baseline) -> np.ndarray:
+    known = (now.predictions >= 0) & (baseline.predictions >= 0).all(axis=0)
+    return np.where(known, (now.predictions != baseline.predictions).all(axis=0), np.nan)
+
+
+def _judge(rule: Rule, now: Snapshot, baseline: Baseline | None, probe: ProbeSet | None) -> Finding:
+    values = values_of(rule.name, now, baseline)
+    known = baseline is not None and rule.name in baseline
+    own = baseline.values(rule.name) if known and baseline is not None else None
+    low, high, lows, highs = _bounds(rule, rule.name in now.measures, baseline, own)
+    undefined = np.isnan(values)
+    excused = undefined & _undefined_before(rule.name, own, probe, len(values))
+    beyond = np.where(undefined, np.inf, np.fmax(lows - values, values - highs))
+    fails = ~excused & (undefined | ~_complies(rule, values, lows, highs))
+    judged = ~excused
+    if rule.share is not None:
+        value = float(1 - fails[judged].mean()) if judged.any() else np.nan
+        low, high, passed = rule.share, np.inf, not judged.any() or value >= rule.share - 1e-12
+    else:
+        value = mean_defined(values)[0]
+        lost = (undefined & judged).sum()
+        if lost > MOST_UNDEFINED * len(values):
+            value = np.nan
+        passed = bool(_complies(rule, value, low, high)) or (value != value and not lost)
+    return Finding(
+        rule=rule,
+        passed=passed,
+        value=value,
+        low=low,
+        high=high,
+        baseline=np.nan if own is None else mean_defined([mean_defined(run)[0] for run in own])[0],
+        values=values,
+        failing=tuple(sorted(np.flatnonzero(fails).tolist(), key=lambda i: -beyond[i])),
+    )
+
+
+def _complies(rule: Rule, values, low, high):
+    """Whether values, or a mean, lie within their bounds; NaN never does."""
+    if rule.relation == "within":
+        return (values >= low - 1e-12) & (values <= high + 1e-12)
+    return RELATIONS[rule.relation](values, rule.bound)
+
+
+def _bounds(rule: Rule, of_one_map: bool, baseline: Baseline | None, own: np.ndarray | None):
+    """Of the mean, two floats, and of the images: lowest and highest (arrays, or floats for all)."""
+    if rule.relation != "within":
+        low, high = (-np.inf, rule.bound) if rule.relation in ("<=", "<") else (rule.bound, np.inf)
+        return low, high, low, high
+    if baseline is None or own is None:
+        raise ValueError(
+            f"the rule '{rule}' needs a baseline with that measure; give a bound that is a number"
+        )
+    centre, centres = mean_defined([mean_defined(run)[0] for run in own])[0], mean_of_runs(own)
+    width, widths = baseline.margin(rule.name) if rule.bound is None else (rule.bound, rule.bound)
+    better, least, most = _sense(rule.name, of_one_map)
+    down, up = better != "lower", better != "higher"
+    return (
+        _bound(centre - width, down and centre - width >= least, -np.inf),
+        _bound(centre + width, up and centre + width <= most, np.inf),
+        _bound(centres - widths, down, -np.inf),
+        _bound(centres + widths, up, np.inf),
+    )
+
+
+def _sense(name: str, of_one_map: bool) -> tuple[str | None, float, float]:
+    """The entry of SENSE. Of a mask nobody knows whether the net should look at it: both directions count."""
+    first, _, last = name.partition("/")
+    return (None, *SENSE[first][1:]) if of_one_map and last else SENSE[last or first]
+
+
+def _bound(at, counts, none):
+    """`at`, or `none` where that is undefined (the baseline was) or does not count."""
+    return np.where(np.isnan(at) | (not counts), none, at)[()]
+
+
+def _undefined_before(name: str, own: np.ndarray | None, probe: ProbeSet | None, count: int) -> np.ndarray:
+    """Where a measure may be undefined now: (N,) bool."""
+    may = np.zeros(count, bool) if own is None else np.isnan(own).any(axis=0)
+    mask = name.partition("/")[2]
+    if probe is not None and mask in probe.masks:
+        may = may | ~probe.masks[mask].any(axis=(1, 2))
+    return np.ones(count, bool) if name == "drift" else may

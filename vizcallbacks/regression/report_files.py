@@ -1,0 +1,155 @@
+"""A `Report` as files for people and for CI: a picture of the worst images, JUnit XML, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ..archive import replacing
+from ..measures.of_two_maps import SIMILARITY
+from ..pictures.render import encode
+from ..pictures.sheets import WIDTH, Cell, Header, panel, side_by_side
+from ..probes.probe_set import ProbeSet
+from .baseline import NotComparableError
+from .report import Report, describe
+
+SHOWN = 4  # images on a picture
+
+
+def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
+    """The images that violate the rules most, one below the other: input, baseline, now, change.
+
+    Each map is drawn on its own scale, the baseline's as the mean of its runs. Without a baseline there are the
+    input and the map.
+
+    Parameters
+    ----------
+    probe : ProbeSet
+        The one that was checked, for its display pictures.
+    count : int
+        At most so many images.
+
+    Returns
+    -------
+    ndarray, (height, 672, 3), uint8
+
+    Raises
+    ------
+    NotComparableError
+        It is another probe set.
+    """
+    if probe.digest != report.snapshot.digest:
+        raise NotComparableError("the probe set given is not the one that was checked; give that one")
+    violations, snapshot = report.violations(), report.snapshot
+    if not snapshot.maps:
+        raise ValueError("a picture needs maps of the CAM family; take snapshots with the method 'grad_cam'")
+    method = _method(report)
+    drawn = []
+    for i in report.worst(count):
+        predicted = int(snapshot.predictions[i])
+        header = Header(
+            label=probe.label_name(i),
+            prediction=probe.class_name(predicted) if predicted >= 0 else "",
+            probability=float(snapshot.confidence[i]) if predicted >= 0 else None,
+            epoch=snapshot.when,
+            note=report.names[i],
+            right=None if probe.labels is None or predicted < 0 else bool(predicted == probe.labels[i]),
+            violation=violations.get(i, ""),
+        )
+        now = _scaled(snapshot.maps[method][i])
+        if report.baseline is None:
+            drawn.append(panel(probe.pictures[i], [Cell("now", now)], header))
+        else:
+            before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
+            drawn.append(side_by_side(probe.pictures[i], before, now, header))
+    gap = np.full((16, WIDTH, 3), 255, np.uint8)
+    return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
+
+
+def save_picture(report: Report, probe: ProbeSet, path) -> None:
+    """Write `picture` as a PNG file, whole or not at all (OSError)."""
+    _write_whole(path, encode(picture(report, probe), "png"))
+
+
+def save_json(report: Report, path) -> None:
+    """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
+    found = {
+        "passed": report.passed,
+        "when": report.snapshot.when,
+        "step": report.snapshot.step,
+        "layer": report.snapshot.layer,
+        "images": len(report.names),
+        "baseline": None if report.baseline is None else list(report.baseline.sources),
+        "rules": [
+            {
+                "rule": str(finding.rule),
+                "passed": finding.passed,
+                "value": _json_number(finding.value),
+                "low": _json_number(finding.low),
+                "high": _json_number(finding.high),
+                "excess": _json_number(finding.excess),
+                "baseline": _json_number(finding.baseline),
+                "failing_images": [report.names[i] for i in finding.failing],
+            }
+            for finding in report.findings
+        ],
+        "flips": [report.names[i] for i in report.flips],
+        "files": list(report.files),
+    }
+    _write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
+
+
+def save_junit(report: Report, path) -> None:
+    """Write the report as JUnit XML, a test case for each rule; the first failure holds the whole report."""
+    suite = ElementTree.Element(
+        "testsuite",
+        name="attention",
+        tests=str(len(report.findings)),
+        failures=str(len(report.failures)),
+        errors="0",
+        skipped="0",
+    )
+    for finding in report.findings:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="attention", name=_xml_text(str(finding.rule)), time="0"
+        )
+        if not finding.passed:
+            failure = ElementTree.SubElement(case, "failure", message=describe(finding))
+            first = finding is report.failures[0]
+            failure.text = _xml_text(str(report) if first else f"see {report.failures[0].rule}")
+    suites = ElementTree.Element("testsuites")
+    suites.append(suite)
+    _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _method(report: Report) -> str:
+    """Whose maps are drawn: those of the first failed similarity, else the snapshot's first."""
+    methods = [
+        f.rule.name.partition("/") for f in report.failures if f.rule.name not in report.snapshot.measures
+    ]
+    found = [method for method, _, name in methods if name in SIMILARITY and method in report.snapshot.maps]
+    return (found or list(report.snapshot.maps))[0]
+
+
+def _scaled(map_: np.ndarray) -> np.ndarray:
+    """A map with its largest magnitude 1: each net and seed has a scale of its own, which no measure sees."""
+    peak = np.abs(map_).max()
+    return (map_ / peak if 0 < peak < np.inf else map_).astype(np.float64)
+
+
+def _write_whole(path, data: bytes) -> None:
+    with replacing(path) as file:
+        file.write(data)
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _xml_text(text: str) -> str:
+    """Without the characters that XML cannot hold."""
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair becomes "?"
+    return "".join(c for c in text if c in "\n\t" or (c >= " " and c not in "\ufffe\uffff"))

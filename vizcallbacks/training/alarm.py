@@ -1,0 +1,220 @@
+"""`Alarm`: checks each snapshot of a training, counts violations, and acts when they do not end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..attribution.methods import METHODS
+from ..attribution.result import Attributions
+from ..measures.of_one_map import MEASURES, mean_defined
+from ..measures.of_two_maps import SIMILARITY
+from ..probes.probe_set import ProbeSet
+from ..regression.baseline import Baseline, NotComparableError
+from ..regression.comparing import compare
+from ..regression.noise import tolerance_of
+from ..regression.report import Report
+from ..regression.report_files import picture, save_picture
+from ..regression.rules import parse_rules
+from ..regression.snapshot import FOLDER, Snapshot
+from ..tensorboard.event_log import Sink
+
+BEST = "best"
+
+
+class AttentionAlarm(RuntimeError):
+    """Raised by the action "raise"; `report` says what was violated."""
+
+    def __init__(self, report: Report, violations: int) -> None:
+        super().__init__(f"{violations} violating snapshots in a row\n{report}")
+        self.report = report
+
+
+class Alarm:
+    """What `AttentionMonitor` asks about each of its snapshots.
+
+    After `patience` violating snapshots in a row it acts, at that one and at each further one. What it knows
+    follows from the run's snapshots, so a training that starts again goes on counting: they are judged again.
+
+    Parameters
+    ----------
+    probe : ProbeSet
+    methods : sequence of str
+        That are computed.
+    baseline : Baseline, path, "best" or None
+        "best": the snapshot so far with the highest mean probability of the targets that violated nothing.
+        None: the rules have to do without.
+    thresholds : mapping of str to str, or to several
+        As for `compare`; None: the baseline's own.
+    patience : int
+        Violating snapshots in a row before anything is done.
+    action : "log", "warn", "stop", "raise" or callable
+        A line for the logger, as information or as a warning; a warning and the end of the training
+        (`AttentionMonitor.should_stop`); the exception `AttentionAlarm`. A callable gets the `Report`, and ends
+        the training if it returns True.
+    check_from : int
+        Snapshots of earlier steps are not checked: what is yet to learn looks nowhere in particular.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as said above, or a rule is on something that these snapshots will not have.
+    OSError
+        The baseline cannot be read.
+    """
+
+    def __init__(
+        self,
+        probe: ProbeSet,
+        methods: Sequence[str],
+        baseline: Baseline | str | os.PathLike | None = None,
+        thresholds: Mapping[str, str | Iterable[str]] | None = None,
+        patience: int = 2,
+        action: str | Callable[[Report], Any] = "warn",
+        check_from: int = 1,
+    ) -> None:
+        if not callable(action) and action not in ACTIONS:
+            raise ValueError(
+                f"action must be one of {', '.join(map(repr, ACTIONS))}, or callable, got {action!r}"
+            )
+        for name, value, least in (("patience", patience, 1), ("check_from", check_from, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")
+        self._probe, self._thresholds = probe, thresholds
+        self._patience, self._action, self._from = patience, action, check_from
+        self._accepted = "baseline.npz"
+        self._from_best = isinstance(baseline, str) and baseline == BEST
+        self._baseline: Baseline | None = None
+        if isinstance(baseline, (str, os.PathLike)) and not self._from_best:
+            self._accepted, baseline = os.fspath(baseline), Baseline.load(baseline)
+        if isinstance(baseline, Baseline):
+            self._baseline = baseline
+            if baseline.digest != probe.digest:
+                raise NotComparableError("the baseline is of another probe set; accept one of this")
+        elif baseline is not None and not self._from_best:
+            raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
+        if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
+            raise ValueError(
+                "baseline='best' needs maps of the CAM family; compute the method 'grad_cam' as well"
+            )
+        if thresholds is not None:
+            _check_rules(thresholds, probe, methods, self._baseline, self._from_best)
+        elif self._baseline is None and not self._from_best:
+            raise ValueError("an alarm needs a baseline or thresholds, got neither")
+        self._best = -np.inf
+        self.violations = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether the last snapshot was the `patience`-th in a row that violates a rule, or a further one."""
+        return self.violations >= self._patience
+
+    def check_start(self, first: Attributions, targets: np.ndarray | None) -> None:
+        """Raise NotComparableError if snapshots like this attribution of one image cannot be compared.
+
+        `targets`: the classes, (N,), if they are known before the predictions.
+        """
+        if self._baseline is not None:
+            maps = {name: maps for name, maps in first.maps.items() if METHODS[name].shape == "layer"}
+            if not maps:
+                raise NotComparableError(
+                    "a baseline needs maps of the CAM family; compute the method 'grad_cam'"
+                )
+            self._baseline.check_maps(first.layer, maps)
+            if targets is not None and not self._baseline.explains_prediction:
+                self._baseline.check_targets(targets)
+
+    def judge(self, taken: Snapshot) -> Report | None:
+        """Check a snapshot and count; None if it is not to be checked."""
+        if taken.step < self._from:
+            return None
+        report = None
+        if self._baseline is not None or not self._from_best:
+            report = compare(taken, self._baseline, self._thresholds, probe=self._probe)
+            self.violations = 0 if report.passed else self.violations + 1
+        if self._from_best and (report is None or report.passed):
+            self._keep_best(taken)
+        return report
+
+    def act(self, report: Report, logger: logging.Logger) -> bool:
+        """Do what was asked for; whether the training is to end."""
+        if callable(self._action):
+            return self._action(report) is True
+        return ACTIONS[self._action](report, self.violations, logger)
+
+    def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
+        """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
+        path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
+        command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "
+        command += f"--out {shlex.quote(self._accepted)}"
+        report = replace(report, files=(str(path),), accept="" if report.baseline is None else command)
+
+        def job(sink: Sink) -> None:
+            sink.text("attention_check/report", f"```\n{report}\n```", report.snapshot.step)
+            if report.snapshot.maps:
+                sink.image("attention_check/worst", picture(report, self._probe), report.snapshot.step)
+                save_picture(report, self._probe, path)
+
+        return report, job
+
+    def _keep_best(self, taken: Snapshot) -> None:
+        worth = mean_defined(taken.measures["probability"])[0]
+        worth = mean_defined(taken.measures["score"])[0] if worth != worth else worth
+        if worth > self._best:
+            self._best, self._baseline = worth, Baseline.from_snapshots(taken, self._probe)
+
+
+def _log(report: Report, violations: int, logger: logging.Logger) -> bool:
+    logger.info("%s", report)
+    return False
+
+
+def _warn(report: Report, violations: int, logger: logging.Logger) -> bool:
+    logger.warning("%d violating snapshots in a row\n%s", violations, report)
+    return False
+
+
+def _stop(report: Report, violations: int, logger: logging.Logger) -> bool:
+    logger.warning("%d violating snapshots in a row: the training is stopped\n%s", violations, report)
+    return True
+
+
+def _raise(report: Report, violations: int, logger: logging.Logger) -> bool:
+    raise AttentionAlarm(report, violations)
+
+
+ACTIONS: dict[str, Callable[[Report, int, logging.Logger], bool]] = {
+    "log": _log,
+    "warn": _warn,
+    "stop": _stop,
+    "raise": _raise,
+}
+"""Name -> function of the report, the violating snapshots in a row and a logger: whether the training ends."""
+
+
+def _check_rules(thresholds, probe: ProbeSet, methods, baseline: Baseline | None, from_best: bool) -> None:
+    """Raise ValueError for rules that could never be judged: in mid-training it would be late to learn that."""
+    maps = [name for name in methods if METHODS[name].shape == "layer"]
+    known = ["score", "probability"]
+    for name, measure in MEASURES.items() if maps else ():
+        known += [f"{name}/{mask}" for mask in probe.masks] if measure.needs_mask else [name]
+    similar = [f"{method}/{name}" for method in maps for name in SIMILARITY]
+    if baseline is not None:
+        similar = [name for name in similar if name in baseline]
+    relative = [*similar, "flips"] if baseline is not None or from_best else []
+    for rule in parse_rules(thresholds):
+        if rule.name not in (*known, *relative, "drift"):
+            raise ValueError(
+                f"there will be no measure {rule.name!r}; there are {', '.join(known + relative)}, drift"
+            )
+        if rule.needs_baseline and (not relative or rule.name == "drift"):
+            raise ValueError(f"the rule '{rule}' needs a baseline; give one, or a bound that is a number")
+        if rule.needs_baseline and rule.bound is None:
+            tolerance_of(rule.name)

@@ -1,0 +1,132 @@
+"""`AttentionHandler`: an `AttentionMonitor` that the Gluon Estimator calls."""
+
+from __future__ import annotations
+
+from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd, TrainBegin, TrainEnd
+
+from ..probes.probe_set import ProbeSet
+from .monitor import AttentionMonitor
+from .workers import Worker, check_worker, find_trained, find_worker
+
+
+class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
+    """Event handler for `mxnet.gluon.contrib.estimator.Estimator.fit`: takes attention snapshots in training.
+
+        estimator.fit(train_data, epochs=10, event_handlers=[AttentionHandler(probe, "runs/a")])
+
+    It stops the training only if asked to, by `action`: in order, when the epoch's other handlers, checkpoints
+    among them, have had their turn. A line for each snapshot, with its cost, goes to the Estimator's logger.
+
+    Parameters
+    ----------
+    probe, logdir
+        As for `AttentionMonitor`.
+    epoch_period : int or None
+        A snapshot after every so many epochs.
+    batch_period : int or None
+        A snapshot after every so many batches as well. TensorBoard's steps are then batches, else epochs.
+    before_training : bool
+        One more before the first batch, at `initial_epoch`.
+    initial_epoch, initial_batch : int or None
+        Epochs and batches trained before, in a run that is resumed. None: as many as a `CheckpointHandler` of the
+        same fit has resumed from, else 0.
+    shard_probes : bool
+        In a training on several workers, rank 0 takes the snapshots. With True each worker takes those of its
+        share of the probe images, in a sub-run ``worker-<rank>``, so that each waits for its share only.
+    rank, size : int, optional
+        This worker and how many there are. Found, if not given, from the trainer's key-value store, or from
+        Horovod if it is loaded. Workers exchange nothing about snapshots.
+    priority : int
+        The Estimator calls handlers in ascending order; 1000 comes after validation (-1000) and checkpoints (0).
+    **options
+        Those of `AttentionMonitor`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong: here, or when `fit` begins and the net is known.
+    """
+
+    def __init__(
+        self,
+        probe: ProbeSet,
+        logdir,
+        epoch_period: int | None = 1,
+        batch_period: int | None = None,
+        before_training: bool = True,
+        *,
+        initial_epoch: int | None = None,
+        initial_batch: int | None = None,
+        shard_probes: bool = False,
+        rank: int | None = None,
+        size: int | None = None,
+        priority: int = 1000,
+        **options,
+    ) -> None:
+        for name, period in (("epoch_period", epoch_period), ("batch_period", batch_period)):
+            if period is not None and not _is_int(period, 1):
+                raise ValueError(f"{name} must be an int of at least 1, or None, got {period!r}")
+        for name, count in (("initial_epoch", initial_epoch), ("initial_batch", initial_batch)):
+            if count is not None and not _is_int(count, 0):
+                raise ValueError(f"{name} must be an int of at least 0, or None, got {count!r}")
+        self.epoch_period, self.batch_period = epoch_period, batch_period
+        self.before_training, self.priority = before_training, priority
+        self.initial_epoch, self.initial_batch = initial_epoch, initial_batch
+        self.shard_probes, self.worker = shard_probes, check_worker(rank, size)
+        self._images = len(probe)
+        self._make_monitor = lambda **more: AttentionMonitor(probe, logdir, **{**more, **options})
+        self.monitor = self._make_monitor(
+            shard=Worker() if shard_probes else None
+        )  # wrong arguments raise now
+        self._epochs = self._batches = 0
+        self._idle = False
+
+    def train_begin(self, estimator, *args, **kwargs) -> None:
+        self.monitor.close()  # of a fit before, which an error may have ended
+        trained = find_trained(estimator)
+        self._epochs = trained.epochs if self.initial_epoch is None else self.initial_epoch
+        self._batches = trained.batches if self.initial_batch is None else self.initial_batch
+        worker = self.worker or find_worker(estimator.trainer)
+        self._idle = worker.rank >= (self._images if self.shard_probes else 1)
+        shard = worker if self.shard_probes and worker.size > 1 and not self._idle else None
+        self.monitor = self._make_monitor(logger=estimator.logger, shard=shard)
+        if self._idle:
+            self.monitor.check(estimator.net)  # lest one worker stops at a wrong argument and the others wait
+            return
+        self.monitor.start(estimator.net, self._step + (not self.before_training))
+        if self.before_training:
+            self._snapshot(estimator)
+
+    def batch_end(self, estimator, *args, **kwargs) -> bool:
+        self._batches += 1
+        if self.batch_period and self._batches % self.batch_period == 0:
+            self._snapshot(estimator)
+        return self.monitor.should_stop
+
+    def epoch_end(self, estimator, *args, **kwargs) -> bool:
+        self._epochs += 1
+        just_taken = self.batch_period and self._batches % self.batch_period == 0
+        if self.epoch_period and self._epochs % self.epoch_period == 0 and not just_taken:
+            self._snapshot(estimator)
+        return self.monitor.should_stop
+
+    def train_end(self, estimator, *args, **kwargs) -> None:
+        self.monitor.close()
+
+    @property
+    def _step(self) -> int:
+        return self._batches if self.batch_period else self._epochs
+
+    def _snapshot(self, estimator) -> None:
+        if self._idle:
+            return
+        when = f"batch {self._batches}" if self.batch_period else f"epoch {self._epochs}"
+        try:
+            self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
+        except BaseException:
+            self.monitor.close()  # `fit` ends here, without `train_end`
+            raise
+
+
+def _is_int(value, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,177 @@
+"""A run's folder: held by one training at a time; it goes on with what an earlier one left there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import socket
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..probes.probe_set import ProbeSet
+from ..regression import snapshot as snapshots
+from ..regression.snapshot import Snapshot
+from ..tensorboard.event_file import check_logdir
+
+
+class RunFolder:
+    """The files of a run besides TensorBoard's: ``attention/probe.npz`` and the snapshots.
+
+    While it is open it is locked (``attention/lock``), since the files of two trainings would have the same names.
+    The lock is the operating system's and ends with the process, however that ends; forked children (a
+    DataLoader's workers) do not keep it. Where the file system has no locks, a warning says so.
+
+    Parameters
+    ----------
+    target : str, os.PathLike or SummaryWriter
+        As for `AttentionMonitor`.
+    sub : str
+        A sub-folder of it; "": none.
+    logger : logging.Logger
+
+    Raises
+    ------
+    TypeError, ValueError
+        `target` is no folder that can be made and written; nothing is made yet.
+    """
+
+    def __init__(self, target: Any, sub: str, logger: logging.Logger) -> None:
+        self.path = _path_of(target) / sub
+        self._logger = logger
+        self._lock: int | None = None
+
+    def open(self, probe: ProbeSet, step: int) -> Iterator[Snapshot]:
+        """Take hold of the folder, and clear away the snapshots of `step` and later: they are replaced.
+
+        Returns
+        -------
+        iterator of Snapshot
+            The earlier ones, in the order of their steps. Damaged files are left out, with a warning.
+
+        Raises
+        ------
+        ValueError
+            Another training writes there; the snapshots there are of another probe set; the folder is unusable.
+        """
+        folder = self.path / snapshots.FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._take_hold(folder / "lock")
+            stored = folder / "probe.npz"
+            if stored.exists() and ProbeSet.load(stored).digest != probe.digest:
+                raise ValueError(
+                    f"{self.path} holds snapshots of another probe set, with which these could not be compared; "
+                    "give another logdir"
+                )
+            probe.save(stored)
+            earlier = self._clear(step)
+        except OSError as error:
+            self.close()
+            raise ValueError(f"logdir {str(self.path)!r} cannot be used: {error}; give another") from error
+        except BaseException:
+            self.close()
+            raise
+        return self._read(earlier)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
+        if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
+        snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
+
+    def close(self) -> None:
+        """Let others in. May be called again."""
+        if self._lock is not None:
+            self._release()
+            self._lock = None
+
+    def _take_hold(self, path: Path) -> None:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._release = weakref.finalize(self, os.close, lock)
+        self._release.atexit = False  # pending snapshots are written at exit
+        self._lock = lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(_refusal(self.path, os.pread(lock, 1000, 0))) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            message = "%s cannot be locked (%s): take care that no second training writes there"
+            self._logger.warning(message, self.path, error.strerror)
+            return
+        os.register_at_fork(after_in_child=_Forget(self))
+        holder = json.dumps({"process": os.getpid(), "host": socket.gethostname()}).encode()
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, holder, 0)
+
+    def _clear(self, step: int) -> list[Path]:
+        """Remove the snapshots of `step` and later, and what a killed process left half-written."""
+        for left in self.path.glob(f"{snapshots.FOLDER}/*.npz.*.tmp"):
+            left.unlink()
+        found = snapshots.list_snapshots(self.path)
+        replaced = [path for path in found if snapshots.step_of(path) >= step]
+        for path in replaced:
+            path.unlink()
+        if any(snapshots.step_of(path) > step for path in replaced):
+            message = "%s: training from step %d on replaces the snapshots of %d later steps"
+            self._logger.warning(message, self.path, step, len(replaced))
+        return found[: len(found) - len(replaced)]
+
+    def _read(self, paths: list[Path]) -> Iterator[Snapshot]:
+        damaged = []
+        for path in paths:
+            try:
+                yield Snapshot.load(path)
+            except (OSError, ValueError) as error:
+                damaged.append(error)
+        if damaged:
+            message = "%d of %d earlier snapshots cannot be read and are left out of sheets and drift: %s"
+            self._logger.warning(message, len(damaged), len(paths), damaged[0])
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+class _Forget:
+    """In a forked child: close its copy of the lock, lest the lock outlives the training in an orphan."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = weakref.ref(folder)
+
+    def __call__(self) -> None:
+        folder = self._folder()
+        if folder is not None:
+            folder.close()
+
+
+def _refusal(path: Path, holder: bytes) -> str:
+    process, host = None, None
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        facts = json.loads(holder)
+        process, host = facts["process"], facts["host"]
+    if (process, host) == (os.getpid(), socket.gethostname()):
+        return (
+            f"logdir {str(path)!r} is in use by an earlier monitor of this process that was not closed; "
+            "close it (monitor.close(), or handler.monitor.close()), or give another logdir"
+        )
+    who = "another training" if process is None else f"another training (process {process} on {host})"
+    return f"logdir {str(path)!r} is in use by {who}, whose files would be overwritten; give another logdir"
+
+
+def _path_of(target: Any) -> Path:
+    if hasattr(target, "add_scalar"):
+        folder = getattr(target, "logdir", None) or getattr(target, "log_dir", None)
+        if folder is None:
+            raise ValueError(f"logdir must be a folder or a writer that knows its own, got {target!r}")
+        return Path(folder)
+    if not isinstance(target, (str, os.PathLike)):
+        raise TypeError(f"logdir must be a path or a SummaryWriter, got {type(target).__name__}")
+    check_logdir(target)
+    return Path(target)

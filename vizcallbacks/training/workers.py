@@ -1,0 +1,131 @@
+"""Which of several training processes this one is, and how many epochs a resumed one has behind it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+from mxnet.gluon.contrib.estimator import CheckpointHandler
+
+from ..attribution.targets import targets_of
+from ..probes.probe_set import ProbeSet
+
+
+class Worker(NamedTuple):
+    """One of the processes that train one net together: `rank` of 0 ... `size` - 1."""
+
+    rank: int = 0
+    size: int = 1
+
+
+def check_worker(rank: Any, size: Any) -> Worker | None:
+    """The worker that the arguments name, None if both are None; ValueError if they name none."""
+    if rank is None and size is None:
+        return None
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (rank, size))
+    if not whole or not 0 <= rank < size:
+        raise ValueError(
+            f"rank and size must be given together, ints with 0 <= rank < size, got {rank!r} and {size!r}"
+        )
+    return Worker(rank, size)
+
+
+def part(
+    worker: Sequence[int] | None, probe: ProbeSet, targets: Any, logdir: Any
+) -> tuple[ProbeSet, Any, Sequence[int]]:
+    """A worker's part of the probe images: every size-th, from number rank on; all if `worker` is None.
+
+    Returns
+    -------
+    probe, targets
+        Of those images.
+    numbers : sequence of int
+        Theirs in the whole probe set.
+
+    Raises
+    ------
+    ValueError
+        There is no image for the worker, or `logdir` can hold no sub-run.
+    """
+    if worker is None:
+        return probe, targets, range(len(probe))
+    if hasattr(logdir, "add_scalar"):
+        raise ValueError(
+            "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
+        )
+    if not isinstance(worker, tuple) or len(worker) != 2:
+        raise ValueError(f"shard must be (rank, size), got {worker!r}")
+    rank, size = check_worker(*worker) or Worker()
+    numbers = list(range(rank, len(probe), size))
+    if not numbers:
+        raise ValueError(
+            f"there must be a probe image for each worker, got {len(probe)} for rank {rank} of {size}"
+        )
+    return probe[numbers], targets_of(targets, numbers, len(probe)), numbers
+
+
+def find_worker(trainer: Any) -> Worker:
+    """Find the worker that a Gluon trainer trains on.
+
+    From the trainer's key-value store; from Horovod, if the program uses it; else the only one. Nothing is sent
+    or received.
+
+    Raises
+    ------
+    ValueError
+        The trainer was given the *name* of a distributed store. It makes the store in its first step, with the
+        batch size that it learns there, so that doing it for the trainer would change the training; before, the
+        rank cannot be known.
+    """
+    store = trainer._kvstore or trainer._kvstore_params["kvstore"]
+    horovod = sys.modules.get("horovod.mxnet")
+    if horovod is not None and horovod.is_initialized():
+        return Worker(horovod.rank(), horovod.size())
+    if isinstance(store, str):
+        if "dist" in store or store in ("horovod", "byteps"):
+            raise ValueError(
+                f"the trainer's kvstore must be made before training to know this worker's rank, got its name "
+                f"{store!r}; give the trainer kvstore=mx.kv.create({store!r}), or the handler rank and size"
+            )
+        return Worker()
+    return Worker() if store is None else Worker(store.rank, store.num_workers)
+
+
+class Trained(NamedTuple):
+    """Epochs and batches behind a training."""
+
+    epochs: int = 0
+    batches: int = 0
+
+
+def find_trained(estimator: Any) -> Trained:
+    """Epochs and batches that the running fit has resumed from, by a `CheckpointHandler` among its handlers.
+
+    An Estimator does not keep its handlers, so they are looked for among the local variables of its `fit`.
+
+    Returns
+    -------
+    Trained
+        (0, 0) if the fit began anew.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        values = frame.f_locals
+        if "self" in values and values["self"] is estimator:
+            for handlers in values.values():
+                for handler in handlers if isinstance(handlers, list) else ():
+                    if isinstance(handler, CheckpointHandler) and getattr(handler, "trained_epoch", -1) >= 0:
+                        return _resumed_from(handler, estimator.trainer)
+        frame = frame.f_back
+    return Trained()
+
+
+def _resumed_from(handler: CheckpointHandler, trainer: Any) -> Trained:
+    """Its file names count from 0: the epochs finished; the batches finished, or at an epoch's end begun."""
+    if handler.batch_period:
+        return Trained(handler.trained_epoch, handler.trained_batch + 1)
+    # one batch less is counted there if the first of all fits was one that resumes already
+    missing = trainer.optimizer.num_update == handler.trained_batch + 1
+    return Trained(handler.trained_epoch + 1, handler.trained_batch + missing)
