@@ -14,8 +14,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
+from vizcallbacks.checks import pick_evenly
 from vizcallbacks.demo.run import check
-from vizcallbacks.pictures.render import pick_evenly
 from vizcallbacks.pictures.sheets import Row, overview
 from vizcallbacks.regression.report_files import picture
 from vizcallbacks.regression.snapshot import list_snapshots

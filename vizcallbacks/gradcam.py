@@ -23,12 +23,13 @@ from mxnet import autograd
 from .attribution.explaining import channels_first, class_outputs, default_layer, explain, taps
 from .attribution.methods import grad_cam, upsample
 from .attribution.targets import score_of
+from .checks import as_numpy
 from .nets.blocks import find_layers
 from .nets.inputs import Inputs, initialise
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
 from .pictures.render import overlay, robust_maximum
-from .probes.sources import as_numpy, check_images
+from .probes.sources import check_images
 
 __all__ = [
     "Activation",

@@ -29,10 +29,11 @@ import numpy as np
 import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS, check_methods
 from vizcallbacks.attribution.randomisation import shuffled
+from vizcallbacks.checks import pick_evenly
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
 from vizcallbacks.measures.of_two_maps import spearman
 from vizcallbacks.pictures.panels import KINDS
-from vizcallbacks.pictures.render import encode, pick_evenly
+from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.sheets import Cell, Header, panel
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))

@@ -212,26 +212,6 @@ def test_pictures_are_letterboxed_and_not_stretched(shape):
     assert (top, left) == ((120 - height) // 2, (120 - width) // 2)
 
 
-@pytest.mark.parametrize(
-    ("count", "most", "expected"),
-    [(0, 3, []), (3, 3, [0, 1, 2]), (10, 4, [0, 3, 6, 9]), (5, 2, [0, 4]), (7, 1, [6]), (6, 3, [0, 3, 5])],
-)
-def test_evenly_picked_by_hand(count, most, expected):
-    assert render.pick_evenly(count, most) == expected
-
-
-def test_evenly_picked_always_ascends_from_first_to_last_with_gaps_that_differ_by_at_most_one():
-    for most in range(2, 15):
-        for count in range(most, 80):
-            picked = render.pick_evenly(count, most)
-            assert len(picked) == most
-            assert (picked[0], picked[-1]) == (0, count - 1)
-            assert min(np.diff(picked)) >= 1
-            assert np.ptp(np.diff(picked)) <= 1
-    with pytest.raises(ValueError, match="most at least 1, got 3 and 0"):
-        render.pick_evenly(3, 0)
-
-
 def test_png_gives_back_the_pixels_in_rgb_order():
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(render.encode(PHOTO, "png")))), PHOTO)
 

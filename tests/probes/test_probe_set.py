@@ -438,7 +438,7 @@ def test_grey_items_become_grey_pictures():
             {"classes": [1, 7]},
             r"got \(class: images\) \{7: 0\}; .*classes=\[...\] without them",
         ),
-        (Counted(LABELS), {"per_class": 0}, "per_class must be a whole number, 1 or more, got 0"),
+        (Counted(LABELS), {"per_class": 0}, "per_class must be an int of at least 1, got 0"),
         (Counted(LABELS), {"class_names": ["a", "b"]}, r"below 2 \(class_names\), got 2 at 0"),
         (Counted([0.5]), {}, "labels of the dataset must be whole numbers"),
         ([images()[0]], {}, r"must be \(image, label\), got a ndarray at 0; .*ArrayDataset"),
@@ -573,7 +573,7 @@ def test_folders_that_cannot_be_probed_are_refused(folder):
         ProbeSet.from_folder(folder / "cat", size=4)
     with pytest.raises(ValueError, match=r"per_class=3 images, got 2 in .*dög'; give a smaller per_class"):
         ProbeSet.from_folder(folder, per_class=3, size=4)
-    with pytest.raises(ValueError, match="size must be a whole number, 1 or more, got 0"):
+    with pytest.raises(ValueError, match="size must be an int of at least 1, or None, got 0"):
         ProbeSet.from_folder(folder, size=0)
     (folder / "empty" / "class").mkdir(parents=True)
     with pytest.raises(ValueError, match="must hold images, got none ending in"):

@@ -8,8 +8,9 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from ..checks import check_whole
 from ..nets.instrument import instrumented
-from .explaining import Attributions, check_batch_size
+from .explaining import Attributions
 from .faithfulness import deletion, full_and_kept, insertion
 
 CURVES: dict[str, Callable[..., np.ndarray]] = {"deletion": deletion, "insertion": insertion}
@@ -69,7 +70,7 @@ def ask_net(
         raise ValueError(
             f"measures must be names from {', '.join((*CURVES, *RATIOS))}, got {unknown or 'none'}"
         )
-    check_batch_size(batch_size)
+    check_whole("batch_size", batch_size)
     maps = result.at_image_size(method)
     if result.predictions is None or (result.predictions < 0).any():
         raise ValueError("the net must give one (N, classes) array of numbers, whose softmax is asked for")

@@ -11,6 +11,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from ..checks import check_whole
 from ..nets.blocks import block_paths, cells, conv_layers, find_layers, layout_of
 from ..nets.inputs import Inputs, failed, initialise
 from ..nets.instrument import Instruments, instrumented
@@ -76,7 +77,7 @@ def explain(
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = check_methods(methods)
-    check_batch_size(batch_size)
+    check_whole("batch_size", batch_size)
     choose = score_of(targets, probe.labels, len(probe))
     layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
     inputs = Inputs(net, probe.images, extra)
@@ -115,12 +116,6 @@ def explain(
 
 def _needs(methods: Sequence[str]) -> set[str]:
     return {need for name in methods for need in METHODS[name].needs}
-
-
-def check_batch_size(batch_size) -> None:
-    """Raise ValueError unless `batch_size` is an int of at least 1."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}")
 
 
 @dataclass(frozen=True)

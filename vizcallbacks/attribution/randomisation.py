@@ -16,10 +16,10 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from ..checks import check_whole, pick_evenly
 from ..measures.of_one_map import mean_defined
 from ..measures.of_two_maps import spearman
 from ..nets.blocks import block_paths
-from ..pictures.render import pick_evenly
 from ..probes.probe_set import ProbeSet
 from ..tensorboard.event_log import Sink
 from .explaining import DEFAULT_METHODS, explain
@@ -90,8 +90,7 @@ def sanity(
     TypeError, ValueError
         As `explain`; or fewer than two stages, or no weights.
     """
-    if isinstance(stages, bool) or not isinstance(stages, int) or stages < 2:
-        raise ValueError(f"stages must be an int of at least 2, the head and all, got {stages!r}")
+    check_whole("stages", stages, 2)  # one for the head, one for all
     if not isinstance(probe, ProbeSet):
         raise TypeError(f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)")
     options: dict[str, Any] = {"batch_size": batch_size}

@@ -13,7 +13,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
-from ..probes.sources import as_numpy
+from ..checks import as_numpy, check_whole
 
 
 def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:
@@ -269,8 +269,7 @@ class _MultiLabel(_PerImage):
 
 
 def _checked_index(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(f"{name} must be an int of at least 0, got {value!r}")
+    check_whole(name, value, 0)
     return int(value)
 
 

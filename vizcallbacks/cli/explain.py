@@ -16,8 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import archive
-from ..attribution.explaining import DEFAULT_METHODS, check_batch_size, explain
+from ..attribution.explaining import DEFAULT_METHODS, explain
 from ..attribution.methods import METHODS, check_methods
+from ..checks import check_whole
 from ..nets.blocks import find_layers
 from ..pictures.panels import cells_of, guided_note
 from ..pictures.render import encode
@@ -37,7 +38,7 @@ LONGEST = 200  # bytes of a photograph's name that its results take over: file s
 def run(options: argparse.Namespace) -> int:
     """Explain photographs: 0 all of them, 2 some could not be read."""
     methods = check_methods([name.strip() for name in options.methods.split(",")])
-    check_batch_size(options.batch_size)
+    check_whole("batch_size", options.batch_size)
     classes, names = (None, None) if options.classes is None else read_classes(options.classes)
     paths, faults = find_photographs(options.photographs, leave_out=options.out)
     results = dict(zip(paths, result_names(paths)))

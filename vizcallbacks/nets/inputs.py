@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
-from ..probes.sources import as_numpy
+from ..checks import as_numpy
 from .blocks import block_paths, parameters_of
 
 

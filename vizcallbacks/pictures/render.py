@@ -174,24 +174,6 @@ def letterbox(picture, side):
     return square
 
 
-def pick_evenly(count, most):
-    """Indices of at most `most` of `count` entries, evenly spaced, the first and the last among them.
-
-    If only one may be picked, it is the last. Halves are rounded up.
-
-    Returns
-    -------
-    list of int, ascending
-    """
-    if count < 0 or most < 1:
-        raise ValueError(f"count must be at least 0 and most at least 1, got {count} and {most}")
-    if count <= most:
-        return list(range(count))
-    if most == 1:
-        return [count - 1]
-    return [(2 * i * (count - 1) + most - 1) // (2 * (most - 1)) for i in range(most)]
-
-
 def encode(picture, format="jpeg"):
     """The picture as the bytes of a file.
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import pick_evenly
 from .lettering import GREY, INK, PAPER, TEXT, WHITE, clean, fitted, text_width, wrapped, write
-from .render import SIGNED, checked_map, checked_picture, common_scale, letterbox, overlay, pick_evenly, tile
+from .render import SIGNED, checked_map, checked_picture, common_scale, letterbox, overlay, tile
 
 RIGHT, WRONG, NEUTRAL, AMBER = (26, 127, 55), (190, 48, 42), (87, 96, 106), (245, 166, 35)
 VERDICT = {True: RIGHT, False: WRONG, None: NEUTRAL}

@@ -20,8 +20,9 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from ..checks import as_numpy, check_whole
 from ..probes.probe_set import ProbeSet
-from ..probes.sources import as_numpy, centre_crop
+from ..probes.sources import centre_crop
 from . import zoo
 from .efficientnet import EfficientNetLite, torch_names
 from .torch_file import read_state_dict
@@ -282,8 +283,7 @@ def load(
 
 def _count_of(classes: Any, names: Sequence[str] | None, trained: int | None) -> int | None:
     """The number of classes that is asked for, if any; `trained`: that of the weights, None for a file."""
-    if classes is not None and (type(classes) is not int or classes < 1):
-        raise ValueError(f"classes must be an int of at least 1, got {classes!r}")
+    check_whole("classes", classes, optional=True)
     counts = {
         count for count in (classes, None if names is None else len(names), trained) if count is not None
     }

@@ -10,14 +10,10 @@ from typing import Any, Callable
 import cv2
 import numpy as np
 
+from ..checks import as_numpy, check_whole
 from .photographs import IMAGE_ENDINGS, read_photograph
 
 EXAMPLE = "transform=..., e.g. lambda image: image.astype('float32').transpose((2, 0, 1)) / 255"
-
-
-def as_numpy(array: Any) -> np.ndarray:
-    """The NumPy array of an MXNet one, or of whatever NumPy takes for one."""
-    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
 
 
 def stacked(what: str, arrays: Any) -> np.ndarray:
@@ -66,7 +62,7 @@ def read_dataset(
     seed: int | None,
 ) -> dict[str, Any]:
     """ProbeSet's arguments out of a dataset; see `ProbeSet.from_dataset`."""
-    _check_whole("per_class", per_class)
+    check_whole("per_class", per_class)
     if len(dataset) == 0:
         raise ValueError("the dataset must hold images, got an empty one")
     if classes is None and class_names is not None:
@@ -106,8 +102,7 @@ def read_folder(
     if transform is None and size is None:
         raise ValueError(f"from_folder needs size=..., e.g. 224, or a transform; got neither; {EXAMPLE}")
     for name, value in (("per_class", per_class), ("size", size)):
-        if value is not None:
-            _check_whole(name, value)
+        check_whole(name, value, optional=True)
     if not os.path.isdir(root):
         raise ValueError(
             f"root must be a folder of class folders, got {root!r}, which is none; check the path"
@@ -239,11 +234,6 @@ def check_masks(masks: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, n
 
 def _listed(indices: np.ndarray) -> str:
     return f"image {', '.join(map(str, indices[:10]))}{', ...' if len(indices) > 10 else ''}"
-
-
-def _check_whole(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or more, got {value!r}")
 
 
 def _item(dataset: Any, index: int) -> tuple[Any, int]:

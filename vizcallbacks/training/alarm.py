@@ -14,6 +14,7 @@ import numpy as np
 
 from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
+from ..checks import check_whole
 from ..measures.of_one_map import MEASURES, mean_defined
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
@@ -85,8 +86,7 @@ class Alarm:
                 f"action must be one of {', '.join(map(repr, ACTIONS))}, or callable, got {action!r}"
             )
         for name, value, least in (("patience", patience, 1), ("check_from", check_from, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")
+            check_whole(name, value, least)
         self._probe, self._thresholds = probe, thresholds
         self._patience, self._action, self._from = patience, action, check_from
         self._accepted = "baseline.npz"

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
+from ..checks import pick_evenly
 from ..measures.of_one_map import mean_defined
 from ..pictures.panels import cells_of, guided_note
-from ..pictures.render import pick_evenly
 from ..pictures.sheets import Header, Row, history_sheet, overview, panel
 from ..probes.probe_set import ProbeSet
 from ..regression.report import Report

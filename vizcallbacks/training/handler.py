@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd, TrainBegin, TrainEnd
 
+from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
 from .monitor import AttentionMonitor
 from .workers import Worker, check_worker, find_trained, find_worker
@@ -64,11 +65,9 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         **options,
     ) -> None:
         for name, period in (("epoch_period", epoch_period), ("batch_period", batch_period)):
-            if period is not None and not _is_int(period, 1):
-                raise ValueError(f"{name} must be an int of at least 1, or None, got {period!r}")
+            check_whole(name, period, 1, optional=True)
         for name, count in (("initial_epoch", initial_epoch), ("initial_batch", initial_batch)):
-            if count is not None and not _is_int(count, 0):
-                raise ValueError(f"{name} must be an int of at least 0, or None, got {count!r}")
+            check_whole(name, count, 0, optional=True)
         self.epoch_period, self.batch_period = epoch_period, batch_period
         self.before_training, self.priority = before_training, priority
         self.initial_epoch, self.initial_batch = initial_epoch, initial_batch
@@ -126,7 +125,3 @@ class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
         except BaseException:
             self.monitor.close()  # `fit` ends here, without `train_end`
             raise
-
-
-def _is_int(value, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

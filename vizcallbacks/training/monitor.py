@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mxnet import gluon
 
 from ..attribution.explaining import DEFAULT_METHODS
 from ..attribution.randomisation import sanity, sanity_job
+from ..checks import check_whole
 from ..measures.of_one_map import mean_defined
 from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
@@ -127,8 +127,7 @@ class AttentionMonitor:
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
         for name, count in (("show", show), ("sanity_period", 1 if sanity_period is None else sanity_period)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
+            check_whole(name, count)
         probe, targets, numbers = part(shard, probe, targets, logdir)
         if extra and (shard is not None or sanity_period is not None):
             raise ValueError(
@@ -214,8 +213,7 @@ class AttentionMonitor:
         Snapshot
             None if it failed and `on_error` is "warn", or if `max_overhead` left it out.
         """
-        if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
-            raise ValueError(f"step must be an int of at least 0, got {step!r}")
+        check_whole("step", step, 0)
         step = int(step)
         log = self._started(net, step)
         self._checked = None

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from mxnet import gluon
 
-from ..attribution.explaining import check_batch_size, explain
+from ..attribution.explaining import explain
 from ..attribution.methods import METHODS, check_methods
 from ..attribution.result import Attributions
 from ..attribution.targets import score_of, targets_of
+from ..checks import as_numpy, check_whole
 from ..probes.probe_set import ProbeSet
-from ..probes.sources import as_numpy
 
 WORTHWHILE = 1.5  # images in all for each one shown: with fewer, a second call costs more than it saves
 
@@ -37,7 +37,7 @@ class Question:
     def __init__(
         self, probe: ProbeSet, methods: Sequence[str] | str, layer, targets, batch_size: int, extra: Sequence
     ) -> None:
-        check_batch_size(batch_size)
+        check_whole("batch_size", batch_size)
         score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         if isinstance(layer, (list, tuple)):
             raise ValueError(
