@@ -14,24 +14,24 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     "measures": (1, set(), {"numpy", "scipy"}),
     "probes": (2, {"ground"}, {"numpy", "cv2", "PIL"}),
     "tensorboard": (2, {"ground"}, {"numpy", "tensorboardX"}),
-    "nets": (2, {"ground", "probes"}, {"numpy", "mxnet", "tqdm"}),
+    "nets": (2, {"ground", "probes"}, {"numpy", "tqdm"}),
     "attribution": (
         3,
         {"ground", "nets", "probes", "measures", "pictures", "tensorboard"},
-        {"numpy", "mxnet", "cv2"},
+        {"numpy", "cv2"},
     ),
-    "pretrained": (3, {"ground", "probes"}, {"numpy", "mxnet"}),
+    "pretrained": (3, {"ground", "probes"}, {"numpy"}),
     "pictures": (4, {"ground", "attribution", "probes"}, {"numpy", "cv2", "PIL"}),
     "regression": (5, {"ground", "pictures", "measures", "probes", "attribution"}, {"numpy"}),
     "training": (
         7,
         {"ground", "measures", "probes", "tensorboard", "attribution", "pictures", "regression"},
-        {"numpy", "cv2", "mxnet"},
+        {"numpy", "cv2"},
     ),
     "demo": (
         8,
         {"ground", "measures", "probes", "regression", "training"},
-        {"numpy", "cv2", "mxnet", "tqdm"},
+        {"numpy", "cv2", "tqdm"},
     ),
     "cli": (
         9,
@@ -51,15 +51,31 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
             "ground",
             "cli",
         },
-        {"numpy", "mxnet", "pytest"},
+        {"numpy", "pytest"},
     ),
 }
 
 GROUND = {"archive", "checks", "mxnet_door", "version"}
 """Modules at the package's top that are the ground floor; the others there are faces."""
 
-OPTIONAL = {"demo.clever_hans": {"skimage", "sklearn"}, "pretrained.zoo": {"gluoncv"}}
-"""Module -> packages of the extras, which it may import inside a function, and gluoncv, which takes a second."""
+MXNET = {"nets", "attribution", "pretrained", "demo", "faces"}
+"""Rooms that may use MXNet, by `mxnet_door`."""
+
+MXNET_ALONE = {"training.handler", "training.question", "training.workers"}
+"""Modules of other rooms that may: they run a net, or stand in the Estimator's list."""
+
+NEVER_MXNET = {
+    "__init__",
+    "__main__",
+    "pytest_plugin",
+    "attribution.methods",
+    "attribution.cams",
+    "attribution.result",
+}
+"""Modules of those rooms that may not: what works on stored maps uses them."""
+
+INSIDE = {"demo.clever_hans": {"skimage", "sklearn"}, "mxnet_door": {"gluoncv"}}
+"""Module -> packages that it may import inside a function: those of the extras, and slow ones."""
 
 MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
@@ -97,7 +113,13 @@ def imports_of(module):
     tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     inside = {id(node): node for function in functions for node in ast.walk(function)}
-    top = imported((node for node in ast.walk(tree) if id(node) not in inside), module)
+    for_types = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    top = imported((n for n in ast.walk(tree) if id(n) not in inside and id(n) not in for_types), module)
     return top, imported(inside.values(), module)
 
 
@@ -141,9 +163,20 @@ def test_no_import_goes_in_a_circle():
 @pytest.mark.skipif(not STANDARD, reason="Python 3.9 does not list the modules of its library")
 @pytest.mark.parametrize("module", MODULES)
 def test_a_room_imports_only_its_own_third_party_packages(module):
-    (_, foreign), _ = imports_of(module)
-    more = foreign - ROOMS[room_of(module)][2]
+    (_, foreign), (_, inside) = imports_of(module)
+    allowed = ROOMS[room_of(module)][2] | ({"mxnet"} if module == "mxnet_door" else set())
+    more = foreign - allowed
     assert not more, f"{module} must not import {more}; move the code, or allow it in ROOMS"
+    more = inside - allowed - INSIDE.get(module, set())
+    assert not more, f"{module} imports {more} inside a function; import at the top, or allow it in INSIDE"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_what_runs_a_net_goes_through_the_door_to_mxnet(module):
+    if module in MXNET_ALONE or (room_of(module) in MXNET and module not in NEVER_MXNET):
+        return
+    (own, _), (inside, _) = imports_of(module)
+    assert "mxnet_door" not in own | inside, f"{module} must work without MXNet"
 
 
 def test_every_room_says_what_it_is_for_and_what_it_may_touch():
@@ -163,6 +196,8 @@ from ..probes.probe_set import ProbeSet
 from .rules import Rule
 if os:
     import PIL
+if TYPE_CHECKING:
+    from ..mxnet_door import gluon
 def f():
     import tqdm
     def g():

@@ -18,12 +18,12 @@ The functions take one image and leave nothing behind. For many images, raw maps
 from __future__ import annotations
 
 import numpy as np
-from mxnet import autograd
 
 from .attribution.explaining import channels_first, class_outputs, default_layer, explain, taps
 from .attribution.methods import grad_cam, upsample
 from .attribution.targets import score_of
 from .checks import as_numpy
+from .mxnet_door import autograd
 from .nets.blocks import find_layers
 from .nets.inputs import Inputs, initialise
 from .nets.instrument import instrumented

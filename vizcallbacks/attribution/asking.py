@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
 
 from ..checks import check_whole
+from ..mxnet_door import gluon, mx
 from ..nets.instrument import instrumented
 from .explaining import Attributions
 from .faithfulness import deletion, full_and_kept, insertion

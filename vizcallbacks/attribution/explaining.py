@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
 
 from ..checks import check_whole
+from ..mxnet_door import autograd, gluon, mx
 from ..nets.blocks import block_paths, cells, conv_layers, find_layers, layout_of
 from ..nets.inputs import Inputs, failed, initialise
 from ..nets.instrument import Instruments, instrumented

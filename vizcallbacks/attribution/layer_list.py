@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mxnet import autograd, gluon
-
+from ..mxnet_door import autograd, gluon
 from ..nets.blocks import ConvLayer, block_paths, find_layers
 from ..nets.inputs import Inputs, initialise
 from ..nets.instrument import Instruments, instrumented

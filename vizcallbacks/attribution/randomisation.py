@@ -12,13 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
 
 from ..checks import check_whole, pick_evenly
 from ..measures.of_one_map import mean_defined
 from ..measures.of_two_maps import spearman
+from ..mxnet_door import gluon, mx
 from ..nets.blocks import block_paths
 from ..probes.probe_set import ProbeSet
 from ..tensorboard.event_log import Sink

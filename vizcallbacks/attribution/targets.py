@@ -9,11 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd
 
 from ..checks import as_numpy, check_whole
+from ..mxnet_door import autograd, mx
 
 
 def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:

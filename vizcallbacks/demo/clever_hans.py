@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
-from mxnet.gluon import nn
-from mxnet.gluon.model_zoo.vision import BasicBlockV1
+
+from ..mxnet_door import gluon, mx, nn, vision
 
 SIZE = 48  # side of a picture, pixels
 TAG_SIDE = 7  # side of a tag, pixels: 2 % of the picture's area
@@ -191,7 +189,7 @@ def network(seed: int = 0) -> nn.HybridSequential:
     with net.name_scope():
         net.add(nn.Conv2D(8, 3, strides=2, padding=1, use_bias=False), nn.BatchNorm(), nn.Activation("relu"))
         # True: channels change, so the shortcut is a 1 x 1 convolution
-        net.add(BasicBlockV1(8, 1), BasicBlockV1(16, 2, True), BasicBlockV1(32, 1, True))
+        net.add(vision.BasicBlockV1(8, 1), vision.BasicBlockV1(16, 2, True), vision.BasicBlockV1(32, 1, True))
         net.add(nn.Conv2D(32, 1, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(len(COLOURS)))
     net.initialize(_HeNormal(np.random.default_rng(seed)))
     net(mx.nd.zeros((1, 3, SIZE, SIZE)))  # shapes are known and weights drawn from here on

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
-from mxnet.gluon.contrib.estimator import BatchEnd, Estimator, TrainBegin, TrainEnd
 from tqdm import tqdm
 
 from ..measures.of_one_map import area_share, mean_defined
+from ..mxnet_door import estimator as gluon_estimator
+from ..mxnet_door import gluon, mx
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.comparing import compare
@@ -132,7 +131,7 @@ def accuracy(net: gluon.Block, tags: str, count: int = 500) -> float:
     return float((outputs.argmax(axis=1) == found.labels).mean())
 
 
-class Progress(TrainBegin, BatchEnd, TrainEnd):
+class Progress(gluon_estimator.TrainBegin, gluon_estimator.BatchEnd, gluon_estimator.TrainEnd):
     """A tqdm bar over the batches of a fit."""
 
     def __init__(self, title: str, batches: int) -> None:
@@ -154,7 +153,7 @@ def _train(
 ) -> Outcome:
     net = clever_hans.network(seed)
     net.hybridize(static_alloc=True, static_shape=True)
-    estimator = Estimator(
+    estimator = gluon_estimator.Estimator(
         net,
         gluon.loss.SoftmaxCrossEntropyLoss(),
         train_metrics=mx.metric.Accuracy(),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from mxnet import gluon
+from ..mxnet_door import gluon
 
 
 @dataclass(frozen=True)

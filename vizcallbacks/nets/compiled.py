@@ -12,9 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mxnet as mx
-from mxnet import autograd
-
+from ..mxnet_door import autograd, mx
 from .blocks import ConvLayer
 from .folding import fold, rewritten
 from .graph import Entry, Node, as_json, cloned, ordered, symbol_of

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 
+from ..mxnet_door import mx
 from .graph import Entry, Node, ordered, replace
 
 

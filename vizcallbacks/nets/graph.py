@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import mxnet as mx
+from ..mxnet_door import mx
 
 
 @dataclass(eq=False)

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
 
 from ..checks import as_numpy
+from ..mxnet_door import autograd, gluon, mx
 from .blocks import block_paths, parameters_of
 
 

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
 
+from ..mxnet_door import autograd, gluon, mx
 from .blocks import ConvLayer, block_paths, cells, conv_layers, parameters_of
 from .compiled import CompiledNet
 from .layers import ATTACHED, instrumented_class

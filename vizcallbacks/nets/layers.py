@@ -12,8 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import mxnet as mx
-from mxnet import autograd, gluon
+from ..mxnet_door import autograd, gluon, mx
 
 ATTACHED = "_vizcallbacks_attached"
 

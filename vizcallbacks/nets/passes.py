@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd
 from tqdm import tqdm
 
+from ..mxnet_door import autograd, mx
 from .instrument import Instruments
 from .record import Pass
 

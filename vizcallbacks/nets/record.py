@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd
 
+from ..mxnet_door import autograd, mx
 from .layers import replaced_operators
 from .operators import KINDS, OPAQUE, POOLINGS, activation_kind, differentiable, graph_of
 

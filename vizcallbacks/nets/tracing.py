@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-import mxnet as mx
-from mxnet import autograd, gluon
-
+from ..mxnet_door import autograd, gluon, mx
 from .blocks import ConvLayer, GraphLayer, conv_layers
 from .graph import Entry, Node, ordered, read, replace
 from .layers import Operators

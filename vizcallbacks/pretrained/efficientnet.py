@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mxnet import gluon
-from mxnet.gluon import nn
+from ..mxnet_door import gluon, nn
 
 LITE0 = (
     # blocks, kernel, stride of the first, expansion, channels in, channels out

@@ -16,11 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
 
 from ..checks import as_numpy, check_whole
+from ..mxnet_door import gluon, mx
 from ..probes.probe_set import ProbeSet
 from ..probes.sources import centre_crop
 from . import zoo

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import mxnet as mx
-from mxnet import gluon
-from mxnet.gluon.model_zoo import model_store, vision
+from ..mxnet_door import gluon, gluoncv_model_zoo, model_store, mx, vision
 
 _TASKS = re.compile(
     r"_(voc|coco|ade|citys|mhpv1|custom|kinetics\d+|sthsthv2|ucf101|hmdb51|otb15|kitti|int8)|_pose_|rcnn|_s$"
@@ -74,7 +72,7 @@ class ZooNet:
         return self._make(pretrained=True, root=os.path.dirname(path), ctx=ctx)
 
     def _make(self, **options: Any) -> gluon.HybridBlock:
-        make = vision.get_model if self.zoo == "gluon" else _gluoncv().get_model
+        make = vision.get_model if self.zoo == "gluon" else gluoncv_model_zoo().get_model
         return make(self.name, **options)
 
     @property
@@ -86,7 +84,7 @@ class ZooNet:
 
     @property
     def _hashes(self) -> Mapping[str, str]:
-        return (model_store if self.zoo == "gluon" else _gluoncv().model_store)._model_sha1
+        return (model_store if self.zoo == "gluon" else gluoncv_model_zoo().model_store)._model_sha1
 
 
 def find(name: str) -> ZooNet:
@@ -101,7 +99,7 @@ def find(name: str) -> ZooNet:
     zoo, colon, plain = name.rpartition(":")
     known = {"gluon": list(model_store._model_sha1)}
     if zoo == "gluoncv" or (not colon and plain not in known["gluon"]):
-        known["gluoncv"] = [one for one in _gluoncv().get_model_list() if not _TASKS.search(one)]
+        known["gluoncv"] = [one for one in gluoncv_model_zoo().get_model_list() if not _TASKS.search(one)]
     for one in [zoo] if colon else known:
         if plain in known.get(one, ()):
             return ZooNet(plain, one)
@@ -220,9 +218,3 @@ def _fits(shape: tuple, found: tuple) -> bool:
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def _gluoncv():  # not imported at the top: it takes a second, and most users need none of its nets
-    from gluoncv import model_zoo
-
-    return model_zoo

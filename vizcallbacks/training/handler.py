@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from mxnet.gluon.contrib.estimator import BatchEnd, EpochEnd, TrainBegin, TrainEnd
-
 from ..checks import check_whole
+from ..mxnet_door import estimator as gluon_estimator
 from ..probes.probe_set import ProbeSet
 from .monitor import AttentionMonitor
 from .workers import Worker, check_worker, find_trained, find_worker
 
 
-class AttentionHandler(TrainBegin, BatchEnd, EpochEnd, TrainEnd):
+class AttentionHandler(
+    gluon_estimator.TrainBegin,
+    gluon_estimator.BatchEnd,
+    gluon_estimator.EpochEnd,
+    gluon_estimator.TrainEnd,
+):
     """Event handler for `mxnet.gluon.contrib.estimator.Estimator.fit`: takes attention snapshots in training.
 
         estimator.fit(train_data, epochs=10, event_handlers=[AttentionHandler(probe, "runs/a")])

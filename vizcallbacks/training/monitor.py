@@ -7,9 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mxnet import gluon
+from typing import TYPE_CHECKING, Any
 
 from ..attribution.explaining import DEFAULT_METHODS
 from ..attribution.randomisation import sanity, sanity_job
@@ -28,6 +26,9 @@ from .budget import Budget, Drawing, timed
 from .question import Question
 from .run_folder import RunFolder
 from .workers import part
+
+if TYPE_CHECKING:
+    from ..mxnet_door import gluon
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from mxnet import gluon
 
 from ..attribution.explaining import explain
 from ..attribution.methods import METHODS, check_methods
 from ..attribution.result import Attributions
 from ..attribution.targets import score_of, targets_of
 from ..checks import as_numpy, check_whole
+from ..mxnet_door import gluon
 from ..probes.probe_set import ProbeSet
 
 WORTHWHILE = 1.5  # images in all for each one shown: with fewer, a second call costs more than it saves

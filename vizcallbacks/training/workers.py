@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from mxnet.gluon.contrib.estimator import CheckpointHandler
-
 from ..attribution.targets import targets_of
+from ..mxnet_door import estimator as gluon_estimator
 from ..probes.probe_set import ProbeSet
 
 
@@ -116,13 +115,16 @@ def find_trained(estimator: Any) -> Trained:
         if "self" in values and values["self"] is estimator:
             for handlers in values.values():
                 for handler in handlers if isinstance(handlers, list) else ():
-                    if isinstance(handler, CheckpointHandler) and getattr(handler, "trained_epoch", -1) >= 0:
+                    if (
+                        isinstance(handler, gluon_estimator.CheckpointHandler)
+                        and getattr(handler, "trained_epoch", -1) >= 0
+                    ):
                         return _resumed_from(handler, estimator.trainer)
         frame = frame.f_back
     return Trained()
 
 
-def _resumed_from(handler: CheckpointHandler, trainer: Any) -> Trained:
+def _resumed_from(handler: gluon_estimator.CheckpointHandler, trainer: Any) -> Trained:
     """Its file names count from 0: the epochs finished; the batches finished, or at an epoch's end begun."""
     if handler.batch_period:
         return Trained(handler.trained_epoch, handler.trained_batch + 1)
