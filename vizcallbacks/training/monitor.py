@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..attribution.explaining import DEFAULT_METHODS
+from ..attribution.methods import DEFAULT_METHODS
 from ..attribution.randomisation import sanity, sanity_job
 from ..checks import check_whole
 from ..measures.of_one_map import mean_defined
