@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,6 +25,7 @@ from .jobs import Job, Sink
 from .plan import Plan
 from .run_folder import RunFolder
 
+SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -63,6 +66,8 @@ class Journal:
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._newest: int | None = None
+        self._saved, self._stalled = threading.Event(), False
+        self._saved.set()
         self.is_open = self.is_closed = False
 
     @property
@@ -144,7 +149,7 @@ class Journal:
             Called in the end with the time that all jobs took: seconds by the clock, and of the processor's.
         """
         curves, *own = self.album.add(taken, drawn, report)
-        jobs, spent = timed([lambda sink: self.folder.save(taken), curves, *facts, *own, *pictures])
+        jobs, spent = timed([self._saving(taken), curves, *facts, *own, *pictures])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(job)
@@ -153,9 +158,32 @@ class Journal:
         self._pictures.submit(lambda sink: told(spent.seconds, spent.processor))
         self._newest = taken.step
 
+    def _saving(self, taken: Snapshot) -> Job:
+        """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
+
+        A disk that does not answer costs the training this once, until it answers.
+        """
+        if not self._stalled or self._saved.is_set():
+            self._stalled = not self._saved.wait(SAVING_SECONDS)
+        self._saved = saved = threading.Event()
+
+        def save(sink: Sink) -> None:
+            try:
+                self.folder.save(taken)
+            finally:
+                saved.set()
+
+        return save
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
         return self.is_open and self._pictures.flush(timeout)
+
+    def drain(self, seconds: float) -> None:
+        """Write all snapshots and curves, then pictures while there is time; both at most for `seconds`."""
+        until = time.monotonic() + seconds
+        if self.log.flush(seconds):
+            self._pictures.flush(max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
