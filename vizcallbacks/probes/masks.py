@@ -18,7 +18,7 @@ from ..checks import as_numpy
 from .annotations import ENDINGS, Annotations, read_annotations
 from .following import follow, size_of
 from .geometry import DRAW
-from .photographs import IMAGE_ENDINGS
+from .photographs import _DAMAGE, IMAGE_ENDINGS, _strict
 
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "PPM", "WEBP", "JPEG")
 VOID = 255  # in files of class numbers: pixels that belong to no class, as VOC marks outlines
@@ -178,25 +178,33 @@ def read_mask(path: str, shape: tuple[int, int]) -> np.ndarray:
         numbers without a palette, of which it is not known which are meant.
     """
     try:
-        with Image.open(path, formats=MASK_FORMATS) as image:
-            if image.size != shape[::-1]:  # known before its pixels are read
-                raise ValueError(
-                    f"{path!r} must have its image's {shape[1]} x {shape[0]} pixels, got "
-                    f"{image.size[0]} x {image.size[1]}"
-                )
-            if image.mode == "P" and "transparency" not in image.info:
-                numbers = np.asarray(image)
-                return (numbers > 0) & (numbers != VOID)
-            alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-            grey = np.asarray(alpha if alpha is not None else image.convert("L"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with _strict(), Image.open(path, formats=MASK_FORMATS) as image:
+            size = image.size[::-1]  # known before its pixels are read
+            if size == tuple(shape):
+                values, kind = _values(image)
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
         raise ValueError(f"{path!r} must be a mask, but cannot be read as an image ({error})") from error
-    if alpha is None and 1 < grey.max() < 128:
+    if size != tuple(shape):
         raise ValueError(
-            f"{path!r} must be black outside and white inside, got values up to {grey.max()}: if they are class "
+            f"{path!r} must have its image's {shape[1]} x {shape[0]} pixels, got {size[1]} x {size[0]}"
+        )
+    if kind == "numbers":
+        return (values > 0) & (values != VOID)
+    if kind == "grey" and 1 < values.max() < 128:
+        raise ValueError(
+            f"{path!r} must be black outside and white inside, got values up to {values.max()}: if they are class "
             "numbers, give a function, e.g. lambda index, item: numbers == 3"
         )
-    return grey >= 128 if grey.max() > 1 else grey == 1
+    return values >= 128 if values.max() > 1 else values == 1
+
+
+def _values(image: Image.Image) -> tuple[np.ndarray, str]:
+    """What an open file's pixels tell, (h, w) uint8, and what that is: "numbers", "opacity" or "grey"."""
+    if image.has_transparency_data:
+        return np.asarray(image.convert("RGBA").getchannel("A")), "opacity"
+    if image.mode == "P":
+        return np.asarray(image), "numbers"
+    return np.asarray(image.convert("L")), "grey"
 
 
 # Labels of GluonCV's datasets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
@@ -148,6 +149,7 @@ def _arguments(
     arguments = _transformed(raws, items, list(names), transform, picture_transform)
     arguments.update(labels=list(labels), names=list(names))
     if masks is not None:
+        _refuse_chance(transform)
         chosen = [
             Chosen(
                 index=index,
@@ -162,6 +164,16 @@ def _arguments(
         ]
         arguments["masks"] = masks_of(masks, chosen, arguments["images"][0].shape[1:])
     return arguments
+
+
+def _refuse_chance(transform: Any) -> None:
+    """ValueError for Gluon's random blocks, also inside others: a flip may come out alike twice."""
+    name = type(transform).__name__
+    if name.startswith("Random"):
+        raise ValueError(f"masks cannot follow {name}; leave random augmentation out, as for validation")
+    children = getattr(transform, "_children", None)  # of a Gluon block
+    for child in children.values() if isinstance(children, Mapping) else ():
+        _refuse_chance(child() if isinstance(child, weakref.ref) else child)
 
 
 def _each(masks: Any) -> list[Any]:
