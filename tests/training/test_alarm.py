@@ -131,7 +131,7 @@ WRONG = {
     "probe": (
         {"baseline": vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe_set(seed=1)))},
         vc.NotComparableError,
-        "of another probe set",
+        "the probe sets differ",
     ),
     "rule": ({"thresholds": {"energy/tag": "low"}}, ValueError, "must be a relation and a number, got 'low'"),
     "mask": (

@@ -96,8 +96,7 @@ class Alarm:
             self._accepted, baseline = os.fspath(baseline), Baseline.load(baseline)
         if isinstance(baseline, Baseline):
             self._baseline = baseline
-            if baseline.digest != probe.digest:
-                raise NotComparableError("the baseline is of another probe set; accept one of this")
+            baseline.check_probe(probe.digest, len(probe))
         elif baseline is not None and not self._from_best:
             raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
         if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
