@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .attribution.randomisation import Sanity, sanity
     from .attribution.result import Attributions
     from .nets.instrument import instrumented
+    from .pictures.peaks import Peaks, peaks
     from .probes.probe_set import ProbeSet
     from .regression.baseline import Baseline, NotComparableError
     from .regression.comparing import compare
@@ -35,6 +36,7 @@ _MODULES = {
     "Baseline": "regression.baseline",
     "Layer": "attribution.layer_list",
     "NotComparableError": "regression.baseline",
+    "Peaks": "pictures.peaks",
     "ProbeSet": "probes.probe_set",
     "Report": "regression.report",
     "Sanity": "attribution.randomisation",
@@ -46,6 +48,7 @@ _MODULES = {
     "instrumented": "nets.instrument",
     "layers": "attribution.layer_list",
     "nn": "",
+    "peaks": "pictures.peaks",
     "pretrained": "",
     "sanity": "attribution.randomisation",
     "targets": "",
@@ -60,6 +63,7 @@ __all__ = [
     "Baseline",
     "Layer",
     "NotComparableError",
+    "Peaks",
     "ProbeSet",
     "Report",
     "Sanity",
@@ -72,6 +76,7 @@ __all__ = [
     "instrumented",
     "layers",
     "nn",
+    "peaks",
     "pretrained",
     "sanity",
     "targets",
