@@ -15,6 +15,7 @@ from ..attribution.methods import METHODS
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 
 SCHEMA = 1
 FOLDER = "attention"
@@ -22,7 +23,7 @@ FOLDER = "attention"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Shown):
     """What a net looked at, at one step of its training.
 
     Attributes
