@@ -12,7 +12,8 @@ from .terminal import say
 
 DESCRIPTION = (
     "Writes one HTML file with the maps of all snapshots of the runs, to open in any browser without a "
-    "network. With --baseline or --rule, it says what a check of the newest snapshots found. Exit code: 0 written, 2 not."
+    "network. With --baseline or --rule, it says what a check of the newest snapshots found. Exit code: 0 "
+    "written, 2 not."
 )
 
 

@@ -160,7 +160,7 @@ export class Detail {
     if (!map?.cells || !map.peak) return say(readout, "");
     const raw = (i) => (map.cells[i] / map.top) * map.peak;
     const sum = map.cells.reduce((all, one) => all + Math.max(0, one), 0);
-    if (!cell) return say(readout, tile.other ? "red: more, blue: less" : `largest value ${number(map.peak)}, map ${map.height} × ${map.width}`);
+    if (!cell) return say(readout, tile.other ? this.view.differenceLegend() : `largest value ${number(map.peak)}, map ${map.height} × ${map.width}`);
     const i = cell[0] * map.width + cell[1];
     return say(readout, `row ${cell[0] + 1}, column ${cell[1] + 1}: ${number(raw(i))}, ${number((100 * Math.max(0, map.cells[i])) / (sum || 1))} % of the map`);
   }

@@ -31,7 +31,6 @@ export function say(element, text) {
 export function number(value) {
   if (value === null || value === undefined) return "undefined";
   const size = Math.abs(value);
-  if (size > 0 && size < 0.0005) return value > 0 ? "< 0.001" : "> -0.001";
   return size >= 10000 ? value.toExponential(1) : value.toFixed(size < 1 ? 3 : 2);
 }
 

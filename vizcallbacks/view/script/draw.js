@@ -25,8 +25,9 @@ function inferno(value) {
 
 const rising = (value) => 0.94 * value ** 0.7;
 const HEAT = table(inferno, rising);
-const MORE = table(() => [212, 30, 40], rising);
-const LESS = table(() => [30, 96, 214], rising);
+const soon = (value) => 0.94 * value ** 0.5;
+const MORE = table(() => [206, 24, 36], soon);
+const LESS = table(() => [24, 90, 214], soon);
 const GRIDS = new Map();
 
 /** The two nearest cells and the share of the second, for each of `pixels` (half-pixel centres, edges held). */

@@ -98,6 +98,7 @@ export class Grid {
     for (const card of this.cards.values()) this.watcher.observe(card.element);
     this.count.textContent = images.length === total ? `${total} images` : `${images.length} of ${total} images`;
     if (!images.length) this.count.textContent += ": nothing matches; clear the search or the filters";
+    if (this.view.state.mode === "difference") this.count.textContent += ` · ${this.view.differenceLegend()}`;
     const left = images.length - this.cards.size;
     this.more.hidden = left <= 0;
     this.more.textContent = `Show ${Math.min(left, 2 * FIRST)} more of ${left}`;

@@ -13,10 +13,12 @@ import { State } from "./state.js";
 const POLL = 10_000; // ms between questions to a server for new snapshots
 
 class View {
-  constructor(root, source, header) {
+  /** `ask()`: fetch the runs chosen of which only the names are here. */
+  constructor(root, source, header, ask = null) {
     this.root = root;
+    this.ask = ask;
     this.source = source;
-    this.state = new State();
+    this.state = new State(source.live);
     this.player = new Player(this);
     this.controls = new Controls(this);
     this.grid = new Grid(this);
@@ -46,8 +48,9 @@ class View {
 
   chooseRuns() {
     const { model, state } = this;
-    let chosen = model.runs.filter((run) => state.runs?.includes(run.name));
-    if (!chosen.length) chosen = model.runs;
+    const whole = model.runs.filter((run) => run.steps.length);
+    let chosen = whole.filter((run) => state.runs?.includes(run.name));
+    if (!chosen.length) chosen = whole;
     chosen = chosen.filter((run) => run.probeAt === chosen[0].probeAt);
     this.runs = state.runs ? chosen : chosen.slice(0, 2);
     this.epochs = model.epochs(this.runs);
@@ -56,16 +59,19 @@ class View {
     const known = this.epochs.findLastIndex(({ step }) => state.step !== null && step <= state.step);
     this.place = state.step === null ? this.epochs.length - 1 : Math.max(0, known);
     state.step = this.epochs[this.place].step;
+    state.usual.method = methods[0] ?? null;
+    state.usual.step = this.epochs.at(-1).step;
   }
 
   choose(run, shown) {
     let chosen = shown ? [...this.runs, run] : this.runs.filter((one) => one !== run);
     if (!chosen.length) chosen = [run];
-    if (shown && run.probeAt !== this.runs[0].probeAt) chosen = [run]; // of other images
+    if (shown && run.steps.length && run.probeAt !== this.runs[0].probeAt) chosen = [run]; // of other images
     this.state.runs = this.model.runs.filter((one) => chosen.includes(one)).map((one) => one.name);
+    this.state.keep();
+    if (!run.steps.length) return this.ask(); // only its name is here yet
     this.chooseRuns();
     this.fill();
-    this.state.keep();
   }
 
   /** Everything anew. */
@@ -166,6 +172,12 @@ class View {
     return before.step ? `now minus ${before.step.when}` : `${now.name} minus ${before.run.name}`;
   }
 
+  /** What the colours of a difference mean. */
+  differenceLegend() {
+    const { before, now } = this.pair();
+    return `red: more in ${before.step ? "the map now" : now.name}, blue: more in ${before.step ? before.step.when : before.run.name}`;
+  }
+
   colour(run) {
     return this.model.runs.indexOf(run) % 6;
   }
@@ -193,9 +205,11 @@ export async function showServer(root) {
   let view = null;
   const look = async () => {
     try {
+      source.asked = (view?.state ?? new State(true)).runs ?? [];
       const header = await source.read();
-      if (header?.runs.length) {
-        if (view) view.take(header); else view = new View(root, source, header);
+      if (header?.runs.some((run) => run.steps.length)) {
+        if (view) view.take(header);
+        else view = new View(root, source, header, look);
         document.documentElement.classList.add("running");
       } else if (header) say(message, header.message);
     } catch (error) {

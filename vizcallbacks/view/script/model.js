@@ -8,7 +8,7 @@ export class Model {
     this.changed = changed;
     this.parts = new Map();
     this.largest = new Map();
-    this.runs = header.runs.map((run, place) => ({ ...run, place, probe: header.probes[run.probe], probeAt: run.probe }));
+    this.runs = header.runs.map((run, place) => ({ ...run, place, probe: header.probes[run.probe] ?? null, probeAt: run.probe }));
   }
 
   /** Ascending step numbers of some runs, each with its words. */

@@ -26,11 +26,12 @@ export class Server {
     this.live = true;
     this.waiting = new Map();
     this.etag = null;
+    this.asked = [];
   }
 
-  /** The document; null if nothing has changed since the last time. */
+  /** The document, whole for the runs in `asked` (none: the first few); null if nothing has changed. */
   async read() {
-    const answer = await fetch("document", {
+    const answer = await fetch(`document?${new URLSearchParams(this.asked.map((run) => ["run", run]))}`, {
       cache: "no-store",
       headers: this.etag ? { "If-None-Match": this.etag } : {},
     });

@@ -16,10 +16,27 @@ const DEFAULTS = {
   image: null,
 };
 
+/** The page's own address. */
+const OWN = {
+  read: () => location.hash.slice(1),
+  write: (text) => history.replaceState(null, "", `#${text}`),
+};
+
+/** The address of TensorBoard's window around the tab; what stands behind the tab's name is left to the tab. */
+const AROUND = {
+  read: () => new URLSearchParams(parent.location.hash.slice(1)).get("view") ?? "",
+  write: (text) => {
+    if (/^#attention(&|$)/.test(parent.location.hash))
+      parent.history.replaceState(parent.history.state, "", `#attention${text && `&view=${encodeURIComponent(text)}`}`);
+  },
+};
+
 export class State {
-  constructor() {
+  constructor(inFrame = false) {
+    this.address = inFrame ? AROUND : OWN;
     Object.assign(this, DEFAULTS);
-    const given = new URLSearchParams(location.hash.slice(1));
+    this.usual = { ...DEFAULTS };
+    const given = new URLSearchParams(this.address.read());
     for (const name of Object.keys(DEFAULTS)) {
       const text = given.get(name);
       if (text === null) continue;
@@ -36,15 +53,15 @@ export class State {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       const kept = new URLSearchParams();
-      for (const [name, usual] of Object.entries(DEFAULTS)) {
+      for (const [name, usual] of Object.entries(this.usual)) {
         const value = this[name];
         if (value === usual || value === null) continue;
         if (name === "runs") value.forEach((run) => kept.append("runs", run));
         else kept.set(name, typeof value === "boolean" ? Number(value) : value);
       }
       try {
-        history.replaceState(null, "", `#${kept}`);
-      } catch { /* a sandboxed frame has no address of its own */ }
+        this.address.write(String(kept));
+      } catch { /* a sandboxed frame has no address */ }
     }, 150);
   }
 }
