@@ -53,7 +53,10 @@ NOT_SO = {
     "missing": ({"maps": np.ones((2, 3, 4, 4), "f4")}, "'targets' is missing"),
     "no array": ({"maps": [1], "targets": None}, "'maps' is missing"),
     "type": ({"maps": np.ones((2, 3, 4, 4))}, "'maps' must be float32 .*, but is float64"),
-    "axes": ({"maps": np.ones((2, 3, 4), "f4")}, "'maps' must be float32 \\(S, N, h, w\\), but is .* \\(2, 3, 4\\)"),
+    "axes": (
+        {"maps": np.ones((2, 3, 4), "f4")},
+        "'maps' must be float32 \\(S, N, h, w\\), but is .* \\(2, 3, 4\\)",
+    ),
     "nothing": ({"maps": np.ones((2, 3, 0, 4), "f4")}, "'maps' must be .* \\(2, 3, 0, 4\\)"),
     "other lengths": (
         {"maps": np.ones((2, 3, 4, 4), "f4"), "targets": np.ones((2, 4), int)},
@@ -76,6 +79,10 @@ def test_arrays_that_fit_together_tell_their_common_lengths():
 
 def test_texts_are_a_list_of_nothing_else_and_of_the_right_number():
     assert check_texts("names", ["a", "b"], 2) == ("a", "b")
-    for value, message in (("ab", "a list of texts, got 'ab'"), ([1], "a list of texts"), (["a"], "2 texts, got 1")):
+    for value, message in (
+        ("ab", "a list of texts, got 'ab'"),
+        ([1], "a list of texts"),
+        (["a"], "2 texts, got 1"),
+    ):
         with pytest.raises(ValueError, match=f"names must be {message}"):
             check_texts("names", value, 2)
