@@ -82,7 +82,7 @@ def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str
     arrays : mapping of str to ndarray
     layout : mapping of str to (type, str)
         Name -> the NumPy type of its values, such as ``numpy.float32`` or ``numpy.integer``, and its axes,
-        "N h w". A capital letter stands for the same length in every array, a small one for any; no length is 0.
+        "N h w". A capital letter stands for the same length in every array, a small one for any. No length is 0.
 
     Returns
     -------
