@@ -17,7 +17,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     "nets": (2, {"ground", "probes"}, {"numpy", "tqdm"}),
     "attribution": (
         3,
-        {"ground", "nets", "probes", "measures", "pictures", "tensorboard"},
+        {"ground", "nets", "probes", "measures", "pictures"},
         {"numpy", "cv2"},
     ),
     "pretrained": (3, {"ground", "probes"}, {"numpy"}),
@@ -55,13 +55,13 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
 }
 
-GROUND = {"archive", "checks", "mxnet_door", "version"}
+GROUND = {"archive", "checks", "mxnet_door", "mxnet_later", "version"}
 """Modules at the package's top that are the ground floor; the others there are faces."""
 
 MXNET = {"nets", "attribution", "pretrained", "demo", "faces"}
 """Rooms that may use MXNet, by `mxnet_door`."""
 
-MXNET_ALONE = {"training.handler", "training.question", "training.workers"}
+MXNET_ALONE = {"training.fit_locals", "training.handler", "training.question"}
 """Modules of other rooms that may: they run a net, or stand in the Estimator's list."""
 
 NEVER_MXNET = {
@@ -71,6 +71,8 @@ NEVER_MXNET = {
     "attribution.methods",
     "attribution.cams",
     "attribution.result",
+    "attribution.targets",
+    "targets",
 }
 """Modules of those rooms that may not: what works on stored maps uses them."""
 

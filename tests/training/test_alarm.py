@@ -347,7 +347,7 @@ def test_stop_ends_the_fit_after_the_epochs_checkpoint(tmp_path):
     fit([handler, checkpoint], epochs=6)
     assert len(list_snapshots(tmp_path / "run")) == 3  # before training, and two epochs
     assert (tmp_path / "net-epoch1batch6.params").exists()
-    assert handler.monitor._closed  # train_end was called
+    assert handler.monitor._journal.is_closed  # train_end was called
 
 
 def test_stop_by_a_batch_ends_the_fit_too(tmp_path):

@@ -25,7 +25,7 @@ from ..regression.report import Report
 from ..regression.report_files import picture, save_picture
 from ..regression.rules import parse_rules
 from ..regression.snapshot import FOLDER, Snapshot
-from ..tensorboard.event_log import Sink
+from .jobs import Job, Sink
 
 BEST = "best"
 
@@ -149,7 +149,7 @@ class Alarm:
             return self._action(report) is True
         return ACTIONS[self._action](report, self.violations, logger)
 
-    def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
+    def described(self, report: Report, run: Path) -> tuple[Report, Job]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
         command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "
