@@ -41,6 +41,14 @@ def check_whole(name: str, value: Any, least: int = 1, *, optional: bool = False
         )
 
 
+def check_step(step: Any) -> int:
+    """The step as Python's int; ValueError unless it is a whole number that TensorBoard's files can hold."""
+    check_whole("step", step, 0)
+    if step >= 2**63:
+        raise ValueError(f"step must be below 2**63, got {step}; count epochs or batches")
+    return int(step)
+
+
 def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str]]) -> dict[str, int]:
     """Raise ValueError unless arrays, as read from a file, have the types and shapes of a layout.
 
@@ -48,9 +56,8 @@ def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str
     ----------
     arrays : mapping of str to ndarray
     layout : mapping of str to (type, str)
-        Name -> the NumPy type that its values are of, such as ``numpy.float32`` or ``numpy.integer``, and its
-        axes, "N h w". A capital letter stands for the same length in every array, a small one for any; no
-        length is 0.
+        Name -> the NumPy type of its values, such as ``numpy.float32`` or ``numpy.integer``, and its axes,
+        "N h w". A capital letter stands for the same length in every array, a small one for any. No length is 0.
 
     Returns
     -------
@@ -92,11 +99,3 @@ def check_texts(name: str, value: Any, count: int | None = None) -> tuple[str, .
     if count is not None and len(value) != count:
         raise ValueError(f"{name} must be {count} texts, got {len(value)}")
     return tuple(value)
-
-
-def check_step(step: Any) -> int:
-    """The step as Python's int; ValueError unless it is a whole number that TensorBoard's files can hold."""
-    check_whole("step", step, 0)
-    if step >= 2**63:
-        raise ValueError(f"step must be below 2**63, got {step}; count epochs or batches")
-    return int(step)

@@ -131,13 +131,13 @@ WRONG = {
     "probe": (
         {"baseline": vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe_set(seed=1)))},
         vc.NotComparableError,
-        "of another probe set",
+        "the probe sets differ",
     ),
     "rule": ({"thresholds": {"energy/tag": "low"}}, ValueError, "must be a relation and a number, got 'low'"),
     "mask": (
         {"thresholds": {"energy/dog": "< 1"}},
         ValueError,
-        "no measure 'energy/dog'; there are.*energy/tag",
+        "no measure 'energy/dog', because the probe set has no mask 'dog' \\(its masks are object, tag\\); masks",
     ),
     "alone": ({"thresholds": {"dead": "within 1"}}, ValueError, "'dead within 1' needs a baseline"),
     "similarity alone": ({"thresholds": {"grad_cam/ssim": "> 0"}}, ValueError, "no measure 'grad_cam/ssim'"),

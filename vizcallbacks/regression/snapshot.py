@@ -19,6 +19,7 @@ from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 
 SCHEMA = 1
 FOLDER = "attention"
@@ -26,7 +27,7 @@ FOLDER = "attention"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Shown):
     """What a net looked at, at one step of its training.
 
     Attributes
