@@ -12,6 +12,8 @@ from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
 import vizcallbacks as vc
 from vizcallbacks import gradcam
 from vizcallbacks.gradcam import Activation, Conv2D
+from vizcallbacks.nets.record import Tape
+from vizcallbacks.pictures.render import overlay
 
 from .helpers.nets import images, small_net, state_of
 
@@ -240,7 +242,7 @@ def test_a_dead_network_gives_pictures_without_a_warning(network, image):
     heat, guided, gray = gradcam.visualize(network, image, ORIGINAL, last_conv(network).name)
     assert not guided.any()
     assert not gray.any()
-    dead = vc.render.overlay(ORIGINAL, np.zeros((4, 6), np.float32))  # greyed and marked
+    dead = overlay(ORIGINAL, np.zeros((4, 6), np.float32))  # greyed and marked
     np.testing.assert_array_equal(heat, dead)
 
 
@@ -348,7 +350,7 @@ def test_nothing_is_left_after_an_error_in_the_midst(network, image, monkeypatch
     globals_before = {name: dict(vars(module)) for name, module in (("nn", vc.nn), ("gradcam", gradcam))}
     classes = {cls: dict(vars(cls)) for cls in (Conv2D, Activation)}
     with monkeypatch.context() as patch:
-        patch.setattr(vc.tape.Tape, "walk", fail)
+        patch.setattr(Tape, "walk", fail)
         for call in (
             lambda: gradcam.visualize(network, image, ORIGINAL, None),
             lambda: gradcam.get_conv_out_grad(network, image),

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 import vizcallbacks as vc
-from vizcallbacks.pytest_plugin import _file_name
+from vizcallbacks.cli.pytest_checks import _file_name
 
 pytest_plugins = "pytester"
 

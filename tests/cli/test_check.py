@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import vizcallbacks as vc
-from vizcallbacks.cli import main as cli
+from vizcallbacks import cli
 from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers.checked import probe_set
@@ -177,7 +177,7 @@ def test_names_that_the_terminal_does_not_have_are_no_error(tmp_path):
         probe.images, probe.labels, names=["\U0001f600", "é", "b", "c"], masks=dict(probe.masks)
     )
     run = record(tmp_path / "run", 1, snapshots=1, probe=probe)
-    code = "import sys; from vizcallbacks.cli.main import main; sys.exit(main())"
+    code = "import sys; from vizcallbacks.cli import main; sys.exit(main())"
     command = [sys.executable, "-W", "ignore", "-c", code, "check", run, "--rule", "energy/tag < 0"]
     environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=environment, timeout=120)

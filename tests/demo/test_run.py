@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 import vizcallbacks as vc
-from vizcallbacks.cli import main as cli
+from vizcallbacks import cli
 from vizcallbacks.demo import run as demo
 from vizcallbacks.regression.snapshot import list_snapshots
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = str(Path(__file__).parents[2])
 
 
 def run(*command, **more):

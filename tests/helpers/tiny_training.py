@@ -78,6 +78,7 @@ def main(run: str, fault: str) -> None:
     estimator.logger.propagate = False
     handlers, failures = [], lambda: 0
     if run != "-":
+        vc.AttentionHandler  # noqa: B018  # is imported now: somebody else may not read root's packages
         if fault == "unwritable from the start":
             (Path(run) / "attention").mkdir(parents=True)
             make_unwritable(Path(run))

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import vizcallbacks as vc
 from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.sheets import AMBER
-from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.regression.snapshot import list_snapshots, take
 from vizcallbacks.training.alarm import ACTIONS, Alarm, AttentionAlarm
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
@@ -131,13 +131,13 @@ WRONG = {
     "probe": (
         {"baseline": vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe_set(seed=1)))},
         vc.NotComparableError,
-        "of another probe set",
+        "the probe sets differ",
     ),
     "rule": ({"thresholds": {"energy/tag": "low"}}, ValueError, "must be a relation and a number, got 'low'"),
     "mask": (
         {"thresholds": {"energy/dog": "< 1"}},
         ValueError,
-        "no measure 'energy/dog'; there are.*energy/tag",
+        "no measure 'energy/dog', because the probe set has no mask 'dog' \\(its masks are object, tag\\); masks",
     ),
     "alone": ({"thresholds": {"dead": "within 1"}}, ValueError, "'dead within 1' needs a baseline"),
     "similarity alone": ({"thresholds": {"grad_cam/ssim": "> 0"}}, ValueError, "no measure 'grad_cam/ssim'"),
@@ -167,7 +167,7 @@ def test_an_alarm_without_anything_to_check_is_refused():
 
 def real_baseline(net, **options):
     result = vc.explain(net, PROBE, "grad_cam", **{"targets": "label", **options})
-    return vc.Baseline.from_snapshots(vc.snapshot.take(result, PROBE, 0, "then"), PROBE)
+    return vc.Baseline.from_snapshots(take(result, PROBE, 0, "then"), PROBE)
 
 
 NOT_COMPARABLE = {
@@ -347,7 +347,7 @@ def test_stop_ends_the_fit_after_the_epochs_checkpoint(tmp_path):
     fit([handler, checkpoint], epochs=6)
     assert len(list_snapshots(tmp_path / "run")) == 3  # before training, and two epochs
     assert (tmp_path / "net-epoch1batch6.params").exists()
-    assert handler.monitor._closed  # train_end was called
+    assert handler.monitor._journal.is_closed  # train_end was called
 
 
 def test_stop_by_a_batch_ends_the_fit_too(tmp_path):

@@ -366,7 +366,16 @@ def test_without_labels_or_a_prediction_nothing_is_right_or_wrong():
 
 @pytest.mark.parametrize(
     ("when", "caption"),
-    [("before training", "start"), ("epoch 12", "12"), ("batch 3000", "3000"), ("warm-up", "warm-up")],
+    [
+        ("before training", "start"),
+        ("epoch 12", "12"),
+        ("batch 3000", "3000"),
+        ("after 1 epoch", "1"),
+        ("after 12 epochs", "12"),
+        ("after 3000 batches", "3000"),
+        ("warm-up", "warm-up"),
+        ("after the warm-up", "after the warm-up"),
+    ],
 )
 def test_columns_of_the_overview_are_short(when, caption):
     probe, maps = probe_set(labels=None), cams(0)

@@ -9,7 +9,7 @@ import pytest
 
 from ..benchmarks.long_run import run
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "vizcallbacks" / "training" / "README.md").read_text()
 
 
 @pytest.mark.slow

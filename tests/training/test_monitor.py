@@ -264,7 +264,7 @@ def test_the_log_thread_is_not_needed_to_take_a_snapshot(tmp_path):
     net = small_net()
     monitor.start(net)
     release = threading.Event()
-    monitor._log.submit(lambda sink: release.wait(60))
+    monitor._journal.log.submit(lambda sink: release.wait(60))
     assert monitor.snapshot(net, 0) is not None
     assert list_snapshots(tmp_path) == []
     release.set()

@@ -276,7 +276,7 @@ def test_a_monitor_draws_and_keeps_what_it_would_if_all_ran_on_all_images(tmp_pa
         monitor.snapshot(net, 1)
     assert monitor.failures == 0
     whole = vc.explain(net, probe, DEFAULT, batch_size=4)
-    expected = snapshots.take(whole, probe, 1, "epoch 1")
+    expected = snapshots.take(whole, probe, 1, "after 1 epoch")
     kept = vc.Snapshot.load(list_snapshots(tmp_path)[0])
     assert_near(kept.maps["grad_cam"], expected.maps["grad_cam"])
     assert list(kept.maps) == ["grad_cam"]

@@ -13,7 +13,7 @@ from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
-from vizcallbacks.training.workers import Trained, find_trained
+from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
 from ..helpers.nets import images, small_net
@@ -100,7 +100,11 @@ def test_steps_in_batches_go_on_from_a_checkpoint_of_epochs(first, tmp_path):
 def test_a_resumed_fit_in_a_new_folder_begins_at_its_epoch(tmp_path):
     fit(tmp_path / "first", tmp_path / "a", epochs=2)
     fit(tmp_path / "second", tmp_path / "a", epochs=4)
-    assert [snapshot.when for snapshot in snapshots(tmp_path / "second")] == ["epoch 2", "epoch 3", "epoch 4"]
+    assert [snapshot.when for snapshot in snapshots(tmp_path / "second")] == [
+        "after 2 epochs",
+        "after 3 epochs",
+        "after 4 epochs",
+    ]
 
 
 def test_a_given_first_epoch_counts_more_than_a_checkpoint(tmp_path):
@@ -161,7 +165,7 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
     assert (after[2].maps["grad_cam"] != before[2].maps["grad_cam"]).any()
     expected = vc.AttentionMonitor(probe_set(), tmp_path / "expected")
     for snapshot in after:
-        expected._album.add(snapshot)
+        expected._journal.album.add(snapshot)
     shown = last_pictures(run)
     overview = np.frombuffer(shown["attention_overview/grad_cam"], np.uint8)
     decoded = cv2.imdecode(overview, cv2.IMREAD_COLOR)[..., ::-1]

@@ -19,11 +19,9 @@ from ..nets.passes import Passes
 from ..nets.runner import Runner
 from ..nets.tape import Pass
 from ..probes.probe_set import ProbeSet
-from .methods import METHODS, check_methods
+from .methods import DEFAULT_METHODS, METHODS, check_methods
 from .result import Attributions, predictions_of, softmax
 from .targets import score_of
-
-DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 
 
 def explain(

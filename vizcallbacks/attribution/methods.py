@@ -141,6 +141,8 @@ def gradient_x_input(images, input_gradient):
 _LAYER, _INPUT, _GUIDED = ("activation", "gradient"), ("input_gradient",), ("guided_gradient",)
 _PASSES = ("passes",)
 
+DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
+
 METHODS: dict[str, Method] = {
     "grad_cam": Method(grad_cam, _LAYER, "layer", False, True, "Grad-CAM"),
     "grad_cam_plus_plus": Method(grad_cam_plus_plus, _LAYER, "layer", False, True, "Grad-CAM++"),

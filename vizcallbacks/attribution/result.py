@@ -9,11 +9,12 @@ import numpy as np
 
 from ..nets.coverage import Coverage, Purity
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 from .methods import METHODS, upsample
 
 
 @dataclass(frozen=True)
-class Attributions:
+class Attributions(Shown):
     """Raw attribution maps of N images, and what the net said about them. ``result[method]`` gives the maps.
 
     Attributes

@@ -1,6 +1,7 @@
-"""The command ``vizcallbacks``: a file for each sub-command, `main` puts them together.
+"""The ways in from outside: the command ``vizcallbacks``, a file for each sub-command, and the pytest fixture.
 
-Each file imports what it runs when it runs, so that ``--help``, ``check`` and ``accept`` work without MXNet.
+May import everything below. `main` imports a sub-command's file when it is asked for, so that ``--help``,
+``check`` and ``accept`` work without MXNet.
 """
 
 from .main import main

