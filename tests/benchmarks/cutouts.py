@@ -32,9 +32,9 @@ from vizcallbacks.attribution.randomisation import shuffled
 from vizcallbacks.checks import pick_evenly
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
 from vizcallbacks.measures.of_two_maps import spearman
-from vizcallbacks.pictures.panels import KINDS
+from vizcallbacks.pictures.grid import Header
+from vizcallbacks.pictures.panels import DRAWN_AS, TitledMap, panel
 from vizcallbacks.pictures.render import encode
-from vizcallbacks.pictures.sheets import Cell, Header, panel
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
@@ -207,7 +207,7 @@ def draw(model, probe: vc.ProbeSet, path: str) -> None:
     result = vc.explain(model.net, some, methods, targets="label")
     panels = []
     for i, prediction in enumerate(result.predictions):
-        cells = [Cell(METHODS[name].title, result[name][i], KINDS[METHODS[name].shape]) for name in methods]
+        cells = [TitledMap(METHODS[name].title, result[name][i], DRAWN_AS[METHODS[name].shape]) for name in methods]
         header = Header(
             label=some.label_name(i),
             prediction=some.class_name(prediction),

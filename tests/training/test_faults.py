@@ -44,7 +44,7 @@ def undisturbed():
 
 
 def steps_of_events(run):
-    panels = {tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention/")}
+    panels = {tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention_panels/")}
     return [step for step, _ in panels[min(panels)]] if panels else []
 
 
@@ -341,6 +341,6 @@ def test_no_name_leaves_its_place(tmp_path):
         assert group.startswith("attention")
         assert ".." not in (group, name)
         assert len(tag) < 150
-    panels = [tag for tag in tags if tag.startswith("attention/")]
+    panels = [tag for tag in tags if tag.startswith("attention_panels/")]
     assert [int(tag.split("/")[1][:2]) for tag in sorted(panels)] == list(range(count))
     assert vc.ProbeSet.load(run / "attention" / "probe.npz").class_names == tuple(NAMES)

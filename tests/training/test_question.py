@@ -293,7 +293,7 @@ def test_a_monitor_draws_and_keeps_what_it_would_if_all_ran_on_all_images(tmp_pa
     ).found
     logged = events.pictures(tmp_path)
     assert sorted(logged) == sorted(drawn)
-    assert sum(tag.startswith("attention/") for tag in logged) == 3
+    assert sum(tag.startswith("attention_panels/") for tag in logged) == 3
     for tag, picture in drawn.items():
         ((step, data),) = logged[tag]
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

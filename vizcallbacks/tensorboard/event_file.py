@@ -45,8 +45,12 @@ class EventFile:
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self._header = self._synced = self._whole
 
-    def add_scalar(self, tag: str, value: float, step: int, walltime: float) -> None:
-        self._add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step, walltime)
+    def add_scalar(self, tag: str, value: float, step: int, walltime: float, description: str = "") -> None:
+        point = Summary.Value(tag=tag, simple_value=value)
+        if description:
+            point.metadata.plugin_data.plugin_name = "scalars"
+            point.metadata.summary_description = description
+        self._add(Summary(value=[point]), step, walltime)
 
     def add_image(self, tag: str, picture: np.ndarray, step: int, walltime: float, dataformats: str) -> None:
         if self._encode is None:

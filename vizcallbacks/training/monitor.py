@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
+WRONG = ("also predicted", "label only")
 
 
 class AttentionMonitor:
@@ -68,6 +69,11 @@ class AttentionMonitor:
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
+    wrong : {"also predicted", "label only"}
+        Whether panels of images that the net gets wrong also show the map of the class that it predicts, which
+        costs one more walk for these images.
     image_format : {"jpeg", "png"}
         JPEG (4:4:4, quality 90) is a third as large.
     on_error : {"warn", "raise"}
@@ -111,6 +117,8 @@ class AttentionMonitor:
         batch_size: int = 16,
         extra: Sequence = (),
         show: int = 12,
+        per_image_curves: bool = False,
+        wrong: str = "also predicted",
         image_format: str = "jpeg",
         on_error: str = "warn",
         max_overhead: float | None = None,
@@ -124,6 +132,7 @@ class AttentionMonitor:
         for name, value, allowed in (
             ("on_error", on_error, ON_ERROR),
             ("image_format", image_format, IMAGE_FORMATS),
+            ("wrong", wrong, WRONG),
         ):
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
@@ -147,7 +156,10 @@ class AttentionMonitor:
         self._folder = RunFolder(logdir, "" if shard is None else f"worker-{shard[0]}", self._logger)
         self._target = logdir if shard is None else self._folder.path
         self._pending = max(64, 3 * (2 * show + 4))  # jobs of three snapshots may wait
-        self._album = Album(probe, self._question.methods, show, numbers)
+        self._album = Album(
+            probe, self._question.methods, show, numbers, per_image_curves, keep=self._folder.save_picture
+        )
+        self._ask_why = wrong == "also predicted"
         self._log: EventLog | None = None
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
@@ -289,10 +301,13 @@ class AttentionMonitor:
     def _take(self, log: EventLog, net: gluon.Block, step: int, when: str) -> Snapshot:
         began = time.perf_counter()
         result, drawn = self._question.ask(net, self._album.shown)
+        why = (
+            self._question.ask_why(net, result, self._album.shown, self._album.main) if self._ask_why else {}
+        )
         passed = time.perf_counter()
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         self._checked = None if self._alarm is None else self._alarm.judge(taken)
-        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, drawn, self._checked)]
+        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, drawn, self._checked, why)]
         if self._alarm is not None and self._checked is not None and self._alarm.due:
             self._checked, job = self._alarm.described(self._checked, self.run)
             jobs.append(job)
