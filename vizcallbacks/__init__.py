@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import showing
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .training.alarm import AttentionAlarm
     from .training.handler import AttentionHandler
     from .training.monitor import AttentionMonitor
+    from .view.run import Run
 
 _MODULES = {
     "AttentionAlarm": "training.alarm",
@@ -39,6 +41,7 @@ _MODULES = {
     "Peaks": "pictures.peaks",
     "ProbeSet": "probes.probe_set",
     "Report": "regression.report",
+    "Run": "view.run",
     "Sanity": "attribution.randomisation",
     "Snapshot": "regression.snapshot",
     "ask_net": "attribution.asking",
@@ -66,6 +69,7 @@ __all__ = [
     "Peaks",
     "ProbeSet",
     "Report",
+    "Run",
     "Sanity",
     "Snapshot",
     "__version__",
@@ -81,6 +85,9 @@ __all__ = [
     "sanity",
     "targets",
 ]
+
+
+showing.filled_by(f"{__name__}.view.frames")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,88 @@ def check_whole(name: str, value: Any, least: int = 1, *, optional: bool = False
         raise ValueError(
             f"{name} must be an int of at least {least}{', or None' if optional else ''}, got {value!r}"
         )
+
+
+def check_step(step: Any) -> int:
+    """The step as Python's int; ValueError unless it is a whole number that TensorBoard's files can hold."""
+    check_whole("step", step, 0)
+    if step >= 2**63:
+        raise ValueError(f"step must be below 2**63, got {step}; count epochs or batches")
+    return int(step)
+
+
+_KINDS = {"f": "real numbers", "i": "whole numbers", "b": "booleans", "U": "strings"}
+
+
+def check_array(name: str, array: Any, kinds: str, axes: str, **lengths: int) -> None:
+    """Raise ValueError unless an array that came from a file or a user has the right type and shape.
+
+    Parameters
+    ----------
+    kinds : str
+        NumPy's letters of the types allowed: "f", "i", "b", "U".
+    axes : str
+        A letter for each axis, such as "Nhw".
+    **lengths
+        The lengths that are known, such as N=12.
+    """
+    array = np.asarray(array)
+    fits = len(axes) == array.ndim and all(lengths.get(a, n) == n for a, n in zip(axes, array.shape))
+    if not fits or array.dtype.kind not in kinds or not array.size:
+        shape = ", ".join(str(lengths.get(axis, axis)) for axis in axes)
+        allowed = " or ".join(_KINDS[kind] for kind in kinds)
+        raise ValueError(
+            f"{name} must be {allowed} of shape ({shape}), got {array.dtype} of shape {array.shape}"
+        )
+
+
+def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str]]) -> dict[str, int]:
+    """Raise ValueError unless arrays, as read from a file, have the types and shapes of a layout.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    layout : mapping of str to (type, str)
+        Name -> the NumPy type of its values, such as ``numpy.float32`` or ``numpy.integer``, and its axes,
+        "N h w". A capital letter stands for the same length in every array, a small one for any; no length is 0.
+
+    Returns
+    -------
+    dict of str to int
+        Capital letter -> length.
+
+    Examples
+    --------
+    >>> layout = {"images": (np.floating, "N c h w"), "labels": (np.integer, "N")}
+    >>> check_arrays({"images": np.zeros((2, 3, 8, 8)), "labels": np.array([0, 1])}, layout)
+    {'N': 2}
+    >>> check_arrays({"images": np.zeros((2, 3, 8, 8)), "labels": np.array([0, 1, 2])}, layout)
+    Traceback (most recent call last):
+    ...
+    ValueError: 'labels' must be integer (N) with N = 2, but is int64 (3,)
+    """
+    lengths: dict[str, int] = {}
+    for name, (kind, axes) in layout.items():
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name!r} is missing")
+        letters = axes.split()
+        fits = np.issubdtype(array.dtype, kind) and array.ndim == len(letters) and 0 not in array.shape
+        found = dict(zip(letters, array.shape))
+        if not fits or any(lengths.get(letter, length) != length for letter, length in found.items()):
+            known = ", ".join(f"{letter} = {lengths[letter]}" for letter in letters if letter in lengths)
+            raise ValueError(
+                f"{name!r} must be {kind.__name__} ({', '.join(letters)}){' with ' * bool(known)}{known}, "
+                f"but is {array.dtype} {array.shape}"
+            )
+        lengths.update((letter, length) for letter, length in found.items() if letter.isupper())
+    return lengths
+
+
+def check_texts(name: str, value: Any, count: int | None = None) -> tuple[str, ...]:
+    """A list of texts as a tuple, of `count` if that is given; ValueError if it is anything else."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{name} must be a list of texts, got {value!r:.80}")
+    if count is not None and len(value) != count:
+        raise ValueError(f"{name} must be {count} texts, got {len(value)}")
+    return tuple(value)

@@ -29,7 +29,7 @@ from .nets.inputs import Inputs, initialise
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
 from .pictures.render import overlay, robust_maximum
-from .probes.sources import check_images
+from .probes.checks import check_images
 
 __all__ = [
     "Activation",

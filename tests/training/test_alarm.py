@@ -13,8 +13,8 @@ from mxnet.gluon.contrib.estimator import CheckpointHandler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
-from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.lettering import AMBER
+from vizcallbacks.pictures.render import encode
 from vizcallbacks.regression.snapshot import list_snapshots, take
 from vizcallbacks.training.alarm import ACTIONS, Alarm, AttentionAlarm
 
@@ -131,7 +131,7 @@ WRONG = {
     "probe": (
         {"baseline": vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe_set(seed=1)))},
         vc.NotComparableError,
-        "of another probe set",
+        "the probe sets differ",
     ),
     "rule": ({"thresholds": {"energy/tag": "low"}}, ValueError, "must be a relation and a number, got 'low'"),
     "mask": (
@@ -222,6 +222,7 @@ def test_measures_and_violations_become_curves_and_violating_panels_are_marked(t
         thresholds=rules,
         image_format="png",
         action="log",
+        per_image_curves=True,
     ) as monitor:
         monitor.snapshot(net, 1)
         assert monitor.report.passed
@@ -236,10 +237,8 @@ def test_measures_and_violations_become_curves_and_violating_panels_are_marked(t
     assert curve("attention_mean/check_violations") == {1: 0, 2: 1}
     assert curve("attention_mean/check_violating_images") == {1: 0, 2: len(second.findings[0].failing)}
     assert curve("attention_mean/grad_cam_pearson")[1] == pytest.approx(1)
-    assert curve("attention_mean/grad_cam_pearson")[2] == pytest.approx(
-        np.nanmean(second.findings[0].values)
-    )
-    assert set(curve("attention_flips/01_dog")) == set(curve("attention_flips/_mean")) == {1, 2}
+    assert curve("attention_mean/grad_cam_pearson")[2] == pytest.approx(np.nanmean(second.findings[0].values))
+    assert set(curve("attention_per_image/flips/01_dog")) == set(curve("attention_mean/flips")) == {1, 2}
     failing = second.findings[0].failing
     assert failing
     for i, name in enumerate(["00_cat", "01_dog", "02_owl", "03_cat"]):
@@ -347,7 +346,7 @@ def test_stop_ends_the_fit_after_the_epochs_checkpoint(tmp_path):
     fit([handler, checkpoint], epochs=6)
     assert len(list_snapshots(tmp_path / "run")) == 3  # before training, and two epochs
     assert (tmp_path / "net-epoch1batch6.params").exists()
-    assert handler.monitor._closed  # train_end was called
+    assert handler.monitor._journal.is_closed  # train_end was called
 
 
 def test_stop_by_a_batch_ends_the_fit_too(tmp_path):

@@ -424,7 +424,7 @@ def test_dead_and_undefined_maps_are_drawn_and_spoil_no_scale(value, methods):
     bad = {name: np.full(shape, value, np.float32) for name, shape in shapes.items()}
     album, without = Album(probe, methods, 2), Album(probe, methods, 2)
     first = Recorder(*album.add(snapshot(1, bad["grad_cam"]), bad))
-    assert len(first.pictures) == 2 + 2 + 1 + 1
+    assert len(first.pictures) == 2 + 2 + 1 + (methods[0] == "grad_cam")  # and peaks, of the CAM family
     second = Recorder(*album.add(snapshot(2, good["grad_cam"]), good))
     alone = Recorder(*without.add(snapshot(2, good["grad_cam"]), good))
     for tag in ("attention_panels/00_cat", "attention_panels/01_dog"):
@@ -465,7 +465,16 @@ def test_without_labels_or_a_prediction_nothing_is_right_or_wrong():
 
 @pytest.mark.parametrize(
     ("when", "caption"),
-    [("before training", "start"), ("epoch 12", "12"), ("batch 3000", "3000"), ("warm-up", "warm-up")],
+    [
+        ("before training", "start"),
+        ("epoch 12", "12"),
+        ("batch 3000", "3000"),
+        ("after 1 epoch", "1"),
+        ("after 12 epochs", "12"),
+        ("after 3000 batches", "3000"),
+        ("warm-up", "warm-up"),
+        ("after the warm-up", "after the warm-up"),
+    ],
 )
 def test_columns_of_the_overview_are_short(when, caption):
     probe, maps = probe_set(labels=None), cams(0)

@@ -29,7 +29,7 @@ def words(run):
 def test_every_second_epoch_and_before_training(tmp_path):
     fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=2)], epochs=2)
     assert steps(tmp_path) == [0, 2]
-    assert words(tmp_path) == ["before training", "epoch 2"]
+    assert words(tmp_path) == ["before training", "after 2 epochs"]
 
 
 def test_every_epoch_by_default_and_stops_nothing(tmp_path):
@@ -47,7 +47,7 @@ def test_batches_are_the_steps_if_asked_for(tmp_path):
 def test_only_batches(tmp_path):
     fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=None, batch_period=4)], epochs=2)
     assert steps(tmp_path) == [0, 4]
-    assert words(tmp_path) == ["before training", "batch 4"]
+    assert words(tmp_path) == ["before training", "after 4 batches"]
 
 
 def test_a_resumed_run_goes_on_counting(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import shutil
 import threading
@@ -16,6 +17,7 @@ from tensorboardX import SummaryWriter
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.training.curves import description
 
 from ..helpers.nets import images, random_state, small_net, state_of
 from ..helpers.tensorboard_server import tensorboard
@@ -34,7 +36,7 @@ MEASURES = ["score", "probability", "drift", "entropy", "energy_object", "pointi
 
 def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
     net, probe = small_net(hybridize=True), probe_set()
-    with vc.AttentionMonitor(probe, tmp_path / "run") as monitor:
+    with vc.AttentionMonitor(probe, tmp_path / "run", per_image_curves=True) as monitor:
         for epoch in range(3):
             snapshot = monitor.snapshot(net, epoch)
             train(net)
@@ -54,12 +56,15 @@ def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
                     assert picture.shape[1] == (width or picture.shape[1])
         assert [step for step, _ in client.images("run", "attention/overview_grad_cam")] == [0, 1, 2]
         for name in MEASURES:
-            for tag in [*TAGS, "_mean"]:
-                points = dict(client.scalars("run", f"attention_{name}/{tag}"))
-                assert set(points) == ({1, 2} if name == "drift" else {0, 1, 2}), (name, tag)
-                values = snapshot.measures[name.replace("_object", "/object")]
-                expected = values.mean() if tag == "_mean" else values[TAGS.index(tag)]
-                assert points[2] == pytest.approx(expected, rel=1e-5)
+            values = snapshot.measures[name.replace("_object", "/object")]
+            expected = {f"attention_mean/{name}": values.mean()}
+            expected.update({f"attention_per_image/{name}/{tag}": values[i] for i, tag in enumerate(TAGS)})
+            for tag, value in expected.items():
+                points = dict(client.scalars("run", tag))
+                assert set(points) == ({1, 2} if name == "drift" else {0, 1, 2}), tag
+                assert points[2] == pytest.approx(value, rel=1e-5)
+                told = client.tags("scalars")["run"][tag]["description"]
+                assert description(name.replace("_object", "/object")).rstrip(".") in html.unescape(told)
 
 
 def test_each_snapshot_goes_to_disk_with_its_raw_maps(tmp_path):
@@ -264,7 +269,7 @@ def test_the_log_thread_is_not_needed_to_take_a_snapshot(tmp_path):
     net = small_net()
     monitor.start(net)
     release = threading.Event()
-    monitor._log.submit(lambda sink: release.wait(60))
+    monitor._journal.log.submit(lambda sink: release.wait(60))
     assert monitor.snapshot(net, 0) is not None
     assert list_snapshots(tmp_path) == []
     release.set()

@@ -13,7 +13,7 @@ from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
-from vizcallbacks.training.workers import Trained, find_trained
+from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
 from ..helpers.nets import images, small_net
@@ -66,7 +66,11 @@ def assert_same(run, other):
         for name in one.measures:
             np.testing.assert_array_equal(one.measures[name], two.measures[name])
     pictures = last_pictures(run)
-    assert {tag.split("/")[0] for tag in pictures} == {"attention", "attention_panels", "attention_panels_history"}
+    assert {tag.split("/")[0] for tag in pictures} == {
+        "attention",
+        "attention_panels",
+        "attention_panels_history",
+    }
     assert pictures == last_pictures(other)
 
 
@@ -100,7 +104,11 @@ def test_steps_in_batches_go_on_from_a_checkpoint_of_epochs(first, tmp_path):
 def test_a_resumed_fit_in_a_new_folder_begins_at_its_epoch(tmp_path):
     fit(tmp_path / "first", tmp_path / "a", epochs=2)
     fit(tmp_path / "second", tmp_path / "a", epochs=4)
-    assert [snapshot.when for snapshot in snapshots(tmp_path / "second")] == ["epoch 2", "epoch 3", "epoch 4"]
+    assert [snapshot.when for snapshot in snapshots(tmp_path / "second")] == [
+        "after 2 epochs",
+        "after 3 epochs",
+        "after 4 epochs",
+    ]
 
 
 def test_a_given_first_epoch_counts_more_than_a_checkpoint(tmp_path):
@@ -161,7 +169,7 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
     assert (after[2].maps["grad_cam"] != before[2].maps["grad_cam"]).any()
     expected = vc.AttentionMonitor(probe_set(), tmp_path / "expected")
     for snapshot in after:
-        expected._album.add(snapshot)
+        expected._journal.album.add(snapshot)
     shown = last_pictures(run)
     overview = np.frombuffer(shown["attention/overview_grad_cam"], np.uint8)
     decoded = cv2.imdecode(overview, cv2.IMREAD_COLOR)[..., ::-1]
@@ -169,14 +177,12 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
 
     def loaded(client):
         tags = client.tags("scalars").get("run", {})
-        return (
-            "attention_mean/entropy" in tags and len(client.scalars("run", "attention_mean/entropy")) > 3
-        )
+        return "attention_mean/entropy" in tags and len(client.scalars("run", "attention_mean/entropy")) > 3
 
     with tensorboard(tmp_path, loaded) as client:
         points = client.scalars("run", "attention_mean/entropy")
         assert [step for step, _ in points] == [0, 1, 2, 3]
-        assert points[2][1] == pytest.approx(after[2].measures["entropy"][0], rel=1e-6)
+        assert points[2][1] == pytest.approx(after[2].measures["entropy"].mean(), rel=1e-6)
         pictures = client.images("run", "attention_panels_history/00_cat")
         assert [step for step, _ in pictures] == [0, 1, 2, 3]
         assert pictures[-1][1] == shown["attention_panels_history/00_cat"]

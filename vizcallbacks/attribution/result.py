@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 from .methods import METHODS, upsample
 
 
 @dataclass(frozen=True)
-class Attributions:
+class Attributions(Shown):
     """Raw attribution maps of N images, and what the net said about them. ``result[method]`` gives the maps.
 
     Attributes

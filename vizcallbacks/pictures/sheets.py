@@ -135,9 +135,9 @@ def overview(
     gaps = _gaps(steps, numbers)
     along = [0]  # where the input and each step begin, along the axis of steps
     verdicts = BELOW if any(track.right is not None for track in tracks) else 0
-    for index in steps:
+    for one in steps:
         marks = 0 if as_rows or len(along) == 1 else verdicts  # none below the input
-        along.append(along[-1] + SIDE + marks + (BREAK if index in gaps else SPACE))
+        along.append(along[-1] + SIDE + marks + (BREAK if one in gaps else SPACE))
     across = [place * (SIDE + SPACE + (verdicts if as_rows else 0)) for place in range(len(images))]
     texts = (
         [corner, *(tracks[i].label for i in images)] if as_rows else [corner, "input", *map(str, captions)]
@@ -155,34 +155,34 @@ def overview(
     first = wide - MARGIN - over[-1] - SIDE  # where the pictures begin
     canvas = np.full((high, wide, 3), 255, np.uint8)
     write(canvas, (MARGIN, 0, first - MARGIN, top), corner, NAME, GREY)
-    for place, index in enumerate((None, *steps)):
-        caption = "input" if index is None else str(captions[index])
+    for place, step in enumerate((None, *steps)):
+        caption = "input" if step is None else str(captions[step])
         if as_rows:
             box = (first + along[place], 0, first + along[place] + SIDE, top)
             write(canvas, box, caption, NAME, GREY, "centre")
         else:
             box = (MARGIN, top + along[place], first - MARGIN, top + along[place] + SIDE)
             write(canvas, box, caption, NAME, INK)
-        if index in gaps:
+        if step in gaps:
             start = along[place] - BREAK // 2 - 2
             for dot in range(0, across[-1] + SIDE, 16):
                 y, x = (top + dot, first + start) if as_rows else (top + start, first + dot)
                 canvas[y : y + 4, x : x + 4] = GREY
     for place, i in enumerate(images):
-        track, scale = tracks[i], common_scale([tracks[i].maps[step] for step in steps])
+        track, scale = tracks[i], common_scale([tracks[i].maps[number] for number in steps])
         y, x = (top + across[place], first) if as_rows else (top, first + across[place])
         if as_rows:
             write(canvas, (MARGIN, y, first - MARGIN, y + SIDE), track.label, NAME, INK)
         else:
-            for number, line in enumerate(names[place]):
-                start = top - 34 * (len(names[place]) - number) - 4
+            for row, line in enumerate(names[place]):
+                start = top - 34 * (len(names[place]) - row) - 4
                 write(canvas, (x, start, x + SIDE, start + 34), line, SMALL, INK, "centre")
         canvas[y : y + SIDE, x : x + SIDE] = letterbox(checked_picture(track.picture), SIDE)
-        for offset, step in zip(along[1:], steps):
+        for offset, number in zip(along[1:], steps):
             top_, left = (y, x + offset) if as_rows else (y + offset, x)
             square = canvas[top_ : top_ + SIDE, left : left + SIDE]
-            square[:] = tile(track.picture, track.maps[step], SIDE, scale=scale, title=track.label)
-            right = None if track.right is None else track.right[step]
+            square[:] = tile(track.picture, track.maps[number], SIDE, scale=scale, title=track.label)
+            right = None if track.right is None else track.right[number]
             if right is not None:
                 strip = canvas[top_ + SIDE : top_ + SIDE + BELOW, left : left + SIDE]
                 strip[:] = VERDICT[right]

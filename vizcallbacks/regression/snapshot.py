@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from .. import archive
-from ..attribution.methods import METHODS
+from ..attribution.methods import METHODS, check_methods
+from ..attribution.result import Attributions, predictions_of, softmax
+from ..attribution.targets import score_of
+from ..checks import as_numpy, check_array, check_step
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 
 SCHEMA = 1
 FOLDER = "attention"
@@ -22,7 +27,7 @@ FOLDER = "attention"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Shown):
     """What a net looked at, at one step of its training.
 
     Attributes
@@ -46,6 +51,8 @@ class Snapshot:
         Guided, and in all.
     digest : str
         Of the probe set.
+    pure : bool or None
+        False: a block of the net wrote its state when it ran for the snapshot, which was put back. None: unknown.
     """
 
     step: int
@@ -58,6 +65,93 @@ class Snapshot:
     measures: Mapping[str, np.ndarray]
     relus: tuple[int, int]
     digest: str
+    pure: bool | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        probe: ProbeSet,
+        step: int,
+        maps: Mapping[str, Any],
+        outputs: Any = None,
+        targets: Any = None,
+        *,
+        layer: str | None = None,
+        when: str | None = None,
+        scores: Any = None,
+        relus: tuple[int, int] = (0, 0),
+        previous: Snapshot | None = None,
+    ) -> Snapshot:
+        """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
+
+        Parameters
+        ----------
+        probe : ProbeSet
+            What the maps are of.
+        step : int, >= 0
+            Epochs, or batches, trained so far.
+        maps : mapping of str to array
+            Name in `vizcallbacks.attribution.methods.METHODS` -> maps, real numbers: (N, h, w) for the CAM
+            family, of any resolution. Others are checked and left out, as in every snapshot.
+        outputs : array, (N, classes), optional
+            The net's scores before the softmax; None: there are no predictions and no probabilities.
+        targets : None, "label", int, (N,) ints or callable
+            The classes that the maps explain, as for `explain`: None: those predicted. A callable: no class.
+        layer : str, optional
+            Where the maps are from; snapshots of other layers are not compared.
+        when : str, optional
+            The step in words; default "after <step> epochs".
+        scores : array, (N,), optional
+            The explained scores; default: the targets' outputs.
+        relus : (int, int)
+            Activations that guided backpropagation covered, and all.
+        previous : Snapshot, optional
+            That drift is measured against.
+
+        Raises
+        ------
+        ValueError
+            An array does not have the right type or shape, or a method is unknown.
+        """
+        count = len(probe)
+        check_methods(list(maps))
+        arrays = {name: as_numpy(values) for name, values in maps.items()}
+        for name, values in arrays.items():
+            check_array(f"maps[{name!r}]", values, "f", _AXES[METHODS[name].shape], N=count)
+        score_of(targets, probe.labels, count)
+        predictions = probabilities = classes = None
+        if outputs is not None:
+            outputs = as_numpy(outputs)
+            check_array("outputs", outputs, "f", "NC", N=count)
+            outputs = outputs.astype(np.float32)
+            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+        if targets is None:
+            classes = predictions
+        elif not callable(targets):
+            given = probe.labels if isinstance(targets, str) else as_numpy(targets)
+            classes = np.broadcast_to(np.asarray(given, np.int64), (count,))
+        if classes is not None and outputs is not None and classes.max() >= outputs.shape[1]:
+            raise ValueError(f"targets must be below the {outputs.shape[1]} classes, got {classes.max()}")
+        if scores is None:
+            known = classes is not None and outputs is not None
+            scores = outputs[np.arange(count), classes] if known else np.full(count, np.nan)
+        scores = as_numpy(scores)
+        check_array("scores", scores, "f", "N", N=count)
+        result = Attributions(
+            maps={name: values.astype(np.float32) for name, values in arrays.items()},
+            layer=layer,
+            image_size=(probe.images.shape[2], probe.images.shape[3]),
+            outputs=outputs,
+            probabilities=probabilities,
+            predictions=predictions,
+            targets=classes,
+            scores=scores.astype(np.float32),
+            relus=relus,
+            unguided=(),
+            probe=probe,
+        )
+        step = check_step(step)
+        return take(result, probe, step, when_words(step) if when is None else when, previous)
 
     def save(self, path) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
@@ -76,6 +170,7 @@ class Snapshot:
             "measures": list(self.measures),
             "relus": list(self.relus),
             "digest": self.digest,
+            "pure": self.pure,
         }
         archive.write(path, "snapshot", SCHEMA, arrays, facts)
 
@@ -84,7 +179,7 @@ class Snapshot:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged."""
         arrays, facts = archive.read(path, "snapshot", SCHEMA)
         try:
-            return cls(
+            made = cls(
                 step=facts["step"],
                 when=facts["when"],
                 layer=facts["layer"],
@@ -95,9 +190,44 @@ class Snapshot:
                 measures=MappingProxyType(dict(zip(facts["measures"], arrays["measures"]))),
                 relus=(facts["relus"][0], facts["relus"][1]),
                 digest=facts["digest"],
+                pure=facts.get("pure"),
             )
-        except (KeyError, IndexError, TypeError) as error:
+            made._check(facts)
+        except (LookupError, TypeError) as error:
             raise ValueError(f"{path} lacks a part of a snapshot ({error!r}); make it anew") from error
+        except ValueError as error:
+            raise ValueError(f"{path} holds no whole snapshot ({error}); make it anew") from error
+        return made
+
+    def _check(self, facts: Mapping[str, Any]) -> None:
+        """Raise ValueError unless all parts read from a file fit together."""
+        check_array("targets", self.targets, "i", "N")
+        count = len(self.targets)
+        check_array("predictions", self.predictions, "i", "N", N=count)
+        check_array("confidence", self.confidence, "f", "N", N=count)
+        for name, maps in self.maps.items():
+            check_array(f"maps/{name}", maps, "f", "Nhw", N=count)
+        for name, values in self.measures.items():
+            check_array(f"measures[{name!r}]", values, "f", "N", N=count)
+        check_step(self.step)
+        texts = [self.when, self.digest, *self.maps, *self.measures, *([self.layer] if self.layer else [])]
+        whole = [type(number) is int and number >= 0 for number in self.relus]
+        if not all(isinstance(text, str) for text in texts) or not all(whole):
+            raise ValueError("its facts are of other types")
+        if len(self.measures) != len(facts["measures"]) or len(facts["relus"]) != 2:
+            raise ValueError("it names other parts than it holds")
+        if not (self.pure is None or isinstance(self.pure, bool)):
+            raise ValueError(f"pure must be true, false or null, got {self.pure!r}")
+
+
+_AXES = {"layer": "Nhw", "image": "Nhw", "channels": "Nchw"}
+"""Shape of a method's maps -> a letter for each axis."""
+
+
+def when_words(step: int, unit: str = "epoch") -> str:
+    """A step in words: "before training", "after 1 epoch", "after 12 batches"."""
+    several = {"epoch": "epochs", "batch": "batches"}
+    return f"after {step} {unit if step == 1 else several[unit]}" if step else "before training"
 
 
 def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | None = None) -> Snapshot:

@@ -56,10 +56,11 @@ class EventFile:
         if self._encode is None:
             self._add(summary.image(tag, picture, dataformats=dataformats), step, walltime)
         else:
-            height, width = picture.shape[:2]
-            image = Summary.Image(height=height, width=width, colorspace=3)
-            image.encoded_image_string = self._encode(picture)
-            self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step, walltime)
+            self.add_encoded(tag, self._encode(picture), picture.shape[:2], step, walltime)
+
+    def add_encoded(self, tag: str, data: bytes, size: tuple[int, ...], step: int, walltime: float) -> None:
+        image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=data)
+        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step, walltime)
 
     def add_text(self, tag: str, text: str, step: int, walltime: float) -> None:
         self._add(summary.text(tag, text), step, walltime)

@@ -25,7 +25,7 @@ from ..regression.report import Report
 from ..regression.report_files import picture, save_picture
 from ..regression.rules import parse_rules
 from ..regression.snapshot import FOLDER, Snapshot
-from ..tensorboard.event_log import Sink
+from .jobs import Job, Sink
 
 BEST = "best"
 
@@ -96,8 +96,7 @@ class Alarm:
             self._accepted, baseline = os.fspath(baseline), Baseline.load(baseline)
         if isinstance(baseline, Baseline):
             self._baseline = baseline
-            if baseline.digest != probe.digest:
-                raise NotComparableError("the baseline is of another probe set; accept one of this")
+            baseline.check_probe(probe.digest, len(probe))
         elif baseline is not None and not self._from_best:
             raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
         if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
@@ -149,7 +148,7 @@ class Alarm:
             return self._action(report) is True
         return ACTIONS[self._action](report, self.violations, logger)
 
-    def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
+    def described(self, report: Report, run: Path) -> tuple[Report, Job]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
         command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "

@@ -25,8 +25,9 @@ from ..pictures.sheets import Track, history_sheet, overview
 from ..probes.probe_set import ProbeSet
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
-from ..tensorboard.event_log import Sink, clean_label
+from ..tensorboard.event_log import clean_label
 from .curves import description
+from .jobs import Sink
 
 KEPT = 24  # snapshots in memory, for sheets of at most 9: evenly spaced ones, whatever their number
 PANEL_WIDTH = 512  # px; a card shows 375
@@ -69,6 +70,8 @@ class Album:
     ----------
     shown : list of int
         The numbers of the images drawn, in `probe`.
+    main : str
+        The method that sheets, overview and measures are of.
     """
 
     def __init__(
@@ -93,6 +96,11 @@ class Album:
         self._count = 0
         self._sheets_at = 0
 
+    @property
+    def panel_tags(self) -> list[str]:
+        """The tags under which every snapshot has a picture."""
+        return [f"{PANELS}/{tag}" for tag in self._tags]
+
     def add(
         self,
         snapshot: Snapshot,
@@ -100,13 +108,13 @@ class Album:
         report: Report | None = None,
         predicted: Mapping[int, np.ndarray] | None = None,
     ) -> list[Callable]:
-        """Take in a snapshot; return the jobs that log it.
+        """Take in a snapshot; return the jobs that log it: the first its curves, the others pictures.
 
         Parameters
         ----------
         maps : mapping of str to ndarray, optional
-            Method -> maps of the images `shown`, in their order, for the panels. None: the snapshot is taken
-            from disk to go on with its run; there is nothing to log.
+            Method -> maps of the images `shown`, in their order, for the panels; methods without maps are left
+            out of them. None: the snapshot is taken from disk to go on with its run; there is nothing to log.
         report : Report, optional
             What a check of the snapshot found: it gets curves, and violating panels are marked.
         predicted : mapping of int to ndarray, optional
@@ -188,13 +196,13 @@ class Album:
     ) -> Callable[[Sink], None]:
         i, scale = self.shown[k], float(self._scales[k])
         header = replace(self._header(snapshot, i), violation=violation)
-        own = {name: np.array(maps[name][k]) for name in self._methods}
+        own = {name: np.array(maps[name][k]) for name in self._methods if name in maps}
         probe = self._probe
 
         def job(sink: Sink) -> None:
             drawn = titled_maps(own, {self.main: scale} if scale > 0 else {})
             if predicted is not None:
-                place = list(self._methods).index(self.main)
+                place = list(own).index(self.main)
                 drawn[place] = replace(
                     drawn[place], title=f"why {probe.class_name(int(snapshot.targets[i]))}?"
                 )
@@ -295,10 +303,11 @@ def _maxima(maps: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _caption(when: str) -> str:
-    return {"before training": "start"}.get(when, when)
+    """ "after 12 epochs" -> "12 epochs", "before training" -> "start": fits below a map."""
+    return {"before training": "start"}.get(when, when[6:] if when.startswith("after ") else when)
 
 
 def _short(when: str) -> str:
-    """ "epoch 12" or "batch 12" -> "12", "before training" -> "start": what fits above a column."""
-    number = re.fullmatch(r"(?:epoch|batch) (\d+)", when)
+    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": fits beside a row."""
+    number = re.fullmatch(r"(?:after |epoch |batch )(\d+)(?: (?:epoch|batch)(?:e?s)?)?", when)
     return number[1] if number else _caption(when)

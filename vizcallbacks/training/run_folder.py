@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import socket
+import stat
 import weakref
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ class RunFolder:
     Parameters
     ----------
     target : str, os.PathLike or SummaryWriter
-        As for `AttentionMonitor`.
+        As for `AttentionMonitor`; made absolute at once, so that a later `chdir` does not move it.
     sub : str
         A sub-folder of it; "": none.
     logger : logging.Logger
@@ -46,7 +48,7 @@ class RunFolder:
     """
 
     def __init__(self, target: Any, sub: str, logger: logging.Logger) -> None:
-        self.path = _path_of(target) / sub
+        self.path = path_of(target) / sub
         self._logger = logger
         self._lock: int | None = None
 
@@ -56,7 +58,8 @@ class RunFolder:
         Returns
         -------
         iterator of Snapshot
-            The earlier ones, in the order of their steps. Damaged files are left out, with a warning.
+            The earlier ones, in the order of their steps. Damaged files are left out, with a warning; another
+            warning tells which steps are missing.
 
         Raises
         ------
@@ -67,13 +70,8 @@ class RunFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._take_hold(folder / "lock")
-            stored = folder / "probe.npz"
-            if stored.exists() and ProbeSet.load(stored).digest != probe.digest:
-                raise ValueError(
-                    f"{self.path} holds snapshots of another probe set, with which these could not be compared; "
-                    "give another logdir"
-                )
-            probe.save(stored)
+            self._check_probe_set(folder / "probe.npz", probe)
+            probe.save(folder / "probe.npz")
             earlier = self._clear(step)
         except OSError as error:
             self.close()
@@ -81,7 +79,7 @@ class RunFolder:
         except BaseException:
             self.close()
             raise
-        return self._read(earlier)
+        return self._read(earlier, probe, step)
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
@@ -105,10 +103,12 @@ class RunFolder:
             self._lock = None
 
     def _take_hold(self, path: Path) -> None:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         self._release = weakref.finalize(self, os.close, lock)
         self._release.atexit = False  # pending snapshots are written at exit
         self._lock = lock
+        if not stat.S_ISREG(os.fstat(lock).st_mode):
+            raise OSError(errno.EINVAL, "it must be a regular file", str(path))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -137,23 +137,79 @@ class RunFolder:
             self._logger.warning(message, self.path, step, len(replaced))
         return found[: len(found) - len(replaced)]
 
-    def _read(self, paths: list[Path]) -> Iterator[Snapshot]:
-        damaged = []
+    def _check_probe_set(self, stored: Path, probe: ProbeSet) -> None:
+        """Refuse to mix probe sets; where the file is gone, each snapshot tells of which one it is."""
+        if stored.exists():
+            others = {ProbeSet.load(stored).digest}
+        else:
+            others = {snapshot.digest for snapshot in _readable(snapshots.list_snapshots(self.path))}
+        if others - {probe.digest}:
+            raise ValueError(
+                f"{self.path} holds snapshots of another probe set, with which these could not be compared; "
+                "give another logdir"
+            )
+
+    def _read(self, paths: list[Path], probe: ProbeSet, step: int) -> Iterator[Snapshot]:
+        damaged: list[Exception] = []
+        read = []
         for path in paths:
             try:
-                yield Snapshot.load(path)
+                snapshot = Snapshot.load(path)
+                if snapshot.digest != probe.digest:
+                    raise ValueError(f"{path} is of another probe set than the one beside it")
             except (OSError, ValueError) as error:
                 damaged.append(error)
+            else:
+                read.append(snapshot.step)
+                yield snapshot
         if damaged:
             message = "%d of %d earlier snapshots cannot be read and are left out of sheets and drift: %s"
             self._logger.warning(message, len(damaged), len(paths), damaged[0])
+        missing = missing_steps([snapshots.step_of(path) for path in paths], step)
+        if missing:
+            self._logger.warning("%s: %s", self.path, missing)
+
+
+def _readable(paths: list[Path]) -> Iterator[Snapshot]:
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            yield Snapshot.load(path)
+
+
+def missing_steps(steps: Sequence[int], next_step: int) -> str:
+    """Say in words which steps between those stored, and before `next_step`, have no snapshot; "" if none.
+
+    The usual distance of two steps is the most frequent one, if three in four distances are that: then larger
+    ones are holes. Otherwise only the distance to `next_step` is judged, by the largest that there is.
+    """
+    every = [*steps, next_step]
+    distances = [b - a for a, b in zip(every, every[1:])]
+    if len(distances) < 2:
+        return ""
+    usual, count = Counter(distances[:-1]).most_common(1)[0]
+    regular = 4 * count >= 3 * (len(distances) - 1)
+    if not regular:
+        usual, every, distances = max(distances[:-1]), every[-2:], distances[-1:]
+    holes = [_hole(a, b, usual if regular else b - a) for a, b in zip(every, every[1:]) if b - a > usual]
+    if not holes:
+        return ""
+    told = holes if len(holes) <= 10 else [*holes[:9], f"and {len(holes) - 9} more"]
+    return f"snapshots are missing: {', '.join(told)}; an earlier process did not write them"
+
+
+def _hole(before: int, after: int, usual: int) -> str:
+    steps = range(before + usual, after, usual)
+    if not steps:
+        return f"between steps {before} and {after}"
+    every = f" (every {usual})" if usual > 1 and len(steps) > 1 else ""
+    return f"steps {steps[0]} to {steps[-1]}{every}" if len(steps) > 1 else f"step {steps[0]}"
 
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class _Forget:
-    """In a forked child: close its copy of the lock, lest the lock outlives the training in an orphan."""
+    """In a forked child: close its copy of the lock, so that no orphan holds the lock after the training."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = weakref.ref(folder)
@@ -178,13 +234,15 @@ def _refusal(path: Path, holder: bytes) -> str:
     return f"logdir {str(path)!r} is in use by {who}, whose files would be overwritten; give another logdir"
 
 
-def _path_of(target: Any) -> Path:
+def path_of(target: Any) -> Path:
+    """The absolute folder of an argument `logdir`; TypeError or ValueError if it can be none. Nothing is made."""
     if hasattr(target, "add_scalar"):
         folder = getattr(target, "logdir", None) or getattr(target, "log_dir", None)
         if folder is None:
             raise ValueError(f"logdir must be a folder or a writer that knows its own, got {target!r}")
-        return Path(folder)
+        return Path(os.path.abspath(folder))
     if not isinstance(target, (str, os.PathLike)):
         raise TypeError(f"logdir must be a path or a SummaryWriter, got {type(target).__name__}")
+    target = os.path.expanduser(target)
     check_logdir(target)
-    return Path(target)
+    return Path(os.path.abspath(os.fsdecode(target)))
