@@ -159,7 +159,8 @@ def test_otherwise_all_methods_run_once_on_all_images(methods, shown, monkeypatc
 
 
 def test_the_monitor_asks_for_no_more_than_it_draws(tmp_path, monkeypatch):
-    with vc.AttentionMonitor(probe_set(), tmp_path, show=3, on_error="raise") as monitor:
+    asks = {"show": 3, "wrong": "label only", "on_error": "raise"}
+    with vc.AttentionMonitor(probe_set(), tmp_path, **asks) as monitor:
         monitor.start(small_net())
         rows = counted(monkeypatch, DEFAULT)
         monitor.snapshot(small_net(), 0)
@@ -264,7 +265,10 @@ class Pictures:
     def image(self, tag, picture, step):
         self.found[tag] = picture
 
-    def scalar(self, tag, value, step):
+    def scalar(self, tag, value, step, description):
+        pass
+
+    def text(self, tag, text, step):
         pass
 
 

@@ -23,6 +23,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
+SCALAR_DATA = b"\x20\x01"
+"""`data_class` in bytes, which tensorboardX's message lacks: TensorBoard's default server drops the rest without."""
+
 FOLDER = "logdir must be a folder of this machine that can be written, got"
 
 
@@ -50,6 +53,7 @@ class EventFile:
         if description:
             point.metadata.plugin_data.plugin_name = "scalars"
             point.metadata.summary_description = description
+            point.metadata.MergeFromString(SCALAR_DATA)
         self._add(Summary(value=[point]), step, walltime)
 
     def add_image(self, tag: str, picture: np.ndarray, step: int, walltime: float, dataformats: str) -> None:

@@ -105,9 +105,9 @@ class Journal:
         earlier = self.folder.open(self._probe, step)
         try:
             written = _last_steps(self.run)
-            if any(tag.startswith("attention_overview/") for tag in written):
+            if "attention_mean/score" not in written and "attention_score/_mean" in written:
                 self._logger.warning(
-                    "%s has tags of version 0.1, such as attention_overview/; they stay as they are, and the run "
+                    "%s has tags of version 0.1, such as attention_score/; they stay as they are, and the run "
                     "goes on under new names: attention/, attention_mean/, attention_panels/",
                     self.run,
                 )
