@@ -73,6 +73,7 @@ class Journal:
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._newest: int | None = None
+        self._written: Mapping[str, int] = {}
         self._saved, self._stalled = threading.Event(), False
         self._saved.set()
         self.is_open = self.is_closed = False
@@ -109,7 +110,7 @@ class Journal:
         """
         earlier = self.folder.open(self._probe, step)
         try:
-            written = _last_steps(self.run)
+            written = self._written = _last_steps(self.run)
             if "attention_mean/score" not in written and "attention_score/_mean" in written:
                 self._logger.warning(
                     "%s has tags of version 0.1, such as attention_score/; they stay as they are, and the run "
@@ -165,7 +166,7 @@ class Journal:
             As for `Album.add`.
         """
         curves, *own = self.album.add(taken, drawn, report, predicted)
-        jobs, spent = timed([self._saving(taken), curves, *facts, *own, *pictures])
+        jobs, spent = timed([self._saving(taken), *self._logged([curves, *facts, *own, *pictures], taken)])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(job)
@@ -173,6 +174,13 @@ class Journal:
             self._pictures.submit(job)
         self._pictures.submit(lambda sink: told(spent.seconds, spent.processor))
         self._newest = taken.step
+
+    def _logged(self, jobs: list[Job], taken: Snapshot) -> list[Job]:
+        """Jobs that do not log again what the process before has logged of the same snapshot, its last one."""
+        stored, self.folder.newest = self.folder.newest, None
+        if stored is None or not stored.equals(taken):
+            return jobs
+        return [_unwritten([job], self._written) for job in jobs]
 
     def _saving(self, taken: Snapshot) -> Job:
         """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
