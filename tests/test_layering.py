@@ -61,13 +61,13 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
 }
 
-GROUND = {"archive", "checks", "mxnet_door", "mxnet_later", "showing", "version"}
+GROUND = {"archive", "checks", "mxnet_door", "mxnet_later", "named", "showing", "version"}
 """Modules at the package's top that are the ground floor; the others there are faces."""
 
 MXNET = {"nets", "attribution", "pretrained", "demo", "faces"}
 """Rooms that may use MXNet, by `mxnet_door`."""
 
-MXNET_ALONE = {"training.fit_locals", "training.handler", "training.question"}
+MXNET_ALONE = {"training.fit_locals", "training.handler", "training.loading", "training.question"}
 """Modules of other rooms that may: they run a net, or stand in the Estimator's list."""
 
 NEVER_MXNET = {
