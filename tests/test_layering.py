@@ -40,7 +40,18 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
     "cli": (
         9,
-        {"ground", "attribution", "nets", "pictures", "pretrained", "probes", "regression", "view", "demo"},
+        {
+            "ground",
+            "attribution",
+            "nets",
+            "pictures",
+            "pretrained",
+            "probes",
+            "regression",
+            "view",
+            "training",
+            "demo",
+        },
         {"numpy", "pytest", "tqdm"},
     ),
     "faces": (
@@ -83,6 +94,7 @@ NEVER_MXNET = {
 """Modules of those rooms that may not: what works on stored maps uses them."""
 
 INSIDE = {
+    "training.replay_workers": {"distributed", "cloudpickle"},
     "demo.clever_hans": {"skimage", "sklearn"},
     "mxnet_door": {"gluoncv"},
     "view.frames": {"IPython"},

@@ -120,7 +120,7 @@ def replay(
     check_whole("workers", workers)
     check_whole("chunk", chunk)
     logger = logger or logging.getLogger(__name__)
-    plan = _plan(probe, options)
+    plan = make_plan(probe, options)
     source = Source(checkpoints, Path(logdir), step_from, every, follow)
     stream = source.stream()
     taken: list[int] = []
@@ -152,7 +152,7 @@ def replay(
     return Replayed(Path(logdir), tuple(taken), source.skipped, None if report is None else report.passed)
 
 
-def _plan(probe: ProbeSet, options: Mapping[str, Any]) -> Plan:
+def make_plan(probe: ProbeSet, options: Mapping[str, Any]) -> Plan:
     plan = Plan.of_options("replay", {"probe": probe, "on_error": "raise", **options})
     if plan.shard is not None or plan.sanity_period is not None or plan.extra:
         raise ValueError("replay takes no shard, sanity_period or extra; leave them out")
