@@ -126,8 +126,8 @@ def test_a_graph_that_was_exported_takes_the_place_of_the_net(tmp_path):
     net.export(str(tmp_path / "m"), epoch=7)
     graph = SymbolNet(str(tmp_path / "m-symbol.json"))
     replay(tmp_path / "m-0007.params", graph, probe_set(), tmp_path / "run", **OPTIONS)
+    files = (str(tmp_path / "m-symbol.json"), ["data"], str(tmp_path / "m-0007.params"))
     with pytest.warns(UserWarning, match="Cannot decide type"):
-        files = (str(tmp_path / "m-symbol.json"), ["data"], str(tmp_path / "m-0007.params"))
         imported = mx.gluon.SymbolBlock.imports(*files)
     expected = vc.explain(imported, probe_set(), batch_size=8, targets="label")
     (found,) = snapshots(tmp_path / "run")
@@ -369,14 +369,15 @@ def test_a_worker_killed_in_the_middle_loses_nothing(trained, tmp_path, cluster)
 @pytest.mark.slow
 def test_a_worker_without_the_nets_module_is_named(trained, tmp_path, cluster):
     (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "net_of_mine.py").write_text("from tests.helpers.checkpoints import build\n")
+    (tmp_path / "here" / "net_of_mine.py").write_text(
+        "from tests.helpers import checkpoints\n\ndef build():\n    return checkpoints.build()\n"
+    )
     (tmp_path / "there").mkdir()
     os.symlink(pathlib.Path(ROOT) / "vizcallbacks", tmp_path / "there" / "vizcallbacks")
     cluster.worker(where=tmp_path / "there")
     text = script(trained, tmp_path / "run", f"cluster={cluster.address!r},").replace(
         "from tests.helpers.checkpoints import OPTIONS, build, probe_set",
-        "from tests.helpers.checkpoints import OPTIONS, probe_set\nfrom net_of_mine import build as made\n"
-        "import functools\nbuild = functools.partial(made)",
+        "from net_of_mine import build\nfrom tests.helpers.checkpoints import OPTIONS, probe_set",
     )
     (tmp_path / "script.py").write_text(text)
     process = subprocess.run(
@@ -389,5 +390,5 @@ def test_a_worker_without_the_nets_module_is_named(trained, tmp_path, cluster):
     assert process.returncode == 1
     last = process.stderr.strip().splitlines()[-1]
     assert "ImportError: worker tcp://127.0.0.1:" in last
-    assert "cannot build the net: No module named 'tests'" in last
+    assert "cannot build the net: No module named 'net_of_mine'" in last
     assert "install the module there, or start the worker in the folder that holds it" in last
