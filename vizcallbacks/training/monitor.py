@@ -19,6 +19,7 @@ from ..regression.baseline import Baseline
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, when_words
 from .budget import Budget
+from .draining import Draining
 from .jobs import Job, sanity_job
 from .journal import Journal
 from .plan import Plan
@@ -62,8 +63,13 @@ class AttentionMonitor:
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
+    wrong : {"also predicted", "label only"}
+        Whether panels of images that the net gets wrong also show the map of the class that it predicts, which
+        costs one more walk for these images.
     image_format : {"jpeg", "png"}
-        JPEG (4:4:4, quality 90) is a third as large.
+        JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
         arguments raise in any event, when the monitor is made or at its first snapshot.
@@ -81,6 +87,10 @@ class AttentionMonitor:
     sanity_period : int, optional
         At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
         with two stages); that costs two snapshots more.
+    drain_on : signal.Signals, optional
+        On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
+        written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
+        would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
 
     Raises
     ------
@@ -105,11 +115,14 @@ class AttentionMonitor:
         batch_size: int = 16,
         extra: Sequence = (),
         show: int = 12,
+        per_image_curves: bool = False,
+        wrong: str = "also predicted",
         image_format: str = "jpeg",
         on_error: str = "warn",
         max_overhead: float | None = None,
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
+        drain_on: int | None = None,
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -119,6 +132,8 @@ class AttentionMonitor:
             batch_size=batch_size,
             extra=extra,
             show=show,
+            per_image_curves=per_image_curves,
+            wrong=wrong,
             image_format=image_format,
             on_error=on_error,
             max_overhead=max_overhead,
@@ -129,6 +144,7 @@ class AttentionMonitor:
             patience=patience,
             action=action,
             check_from=check_from,
+            drain_on=drain_on,
         )
         self._begin(plan, logdir, logger)
 
@@ -150,6 +166,7 @@ class AttentionMonitor:
         self._checked: Report | None = None
         self._failures = self._taken = 0
         self._stop = False
+        self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
     def run(self) -> Path:
@@ -292,11 +309,14 @@ class AttentionMonitor:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
-        return self._journal.flush(timeout)
+        with self._draining.undisturbed():
+            return self._journal.flush(timeout)
 
     def close(self) -> None:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
-        self._journal.close()
+        with self._draining.undisturbed():
+            self._journal.close()
+        self._draining.restore()
 
     def __enter__(self) -> AttentionMonitor:
         return self
@@ -310,7 +330,9 @@ class AttentionMonitor:
         if net is not None and self._question is None:
             self.check(net)
         if not self._journal.is_open:
+            self._draining.check_thread()
             self._previous = self._journal.open(step, self._judge)
+            self._draining.install()
 
     def _judge(self, taken: Snapshot) -> Report | None:
         return None if self._alarm is None else self._alarm.judge(taken)
@@ -342,13 +364,16 @@ class AttentionMonitor:
         if self._question is None:
             raise RuntimeError("the monitor has no question yet; call start")
         began = time.perf_counter()
-        result, drawn = self._question.ask(net, self._journal.album.shown)
+        album = self._journal.album
+        result, drawn = self._question.ask(net, album.shown)
+        also = self._plan.wrong == "also predicted"
+        why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         period, facts = self._plan.sanity_period, []
         if period is not None and (self._taken + 1) % period == 0:
             facts.append(sanity_job(self._question.sanity(net), step))
-        return self._keep(taken, drawn, facts, began, passed)
+        return self._keep(taken, drawn, facts, began, passed, why)
 
     def _keep(
         self,
@@ -357,6 +382,7 @@ class AttentionMonitor:
         facts: list[Job],
         began: float,
         passed: float | None = None,
+        why: Mapping[int, Any] | None = None,
     ) -> Snapshot:
         passed = time.perf_counter() if passed is None else passed
         self._checked, pictures = self._judge(taken), []
@@ -366,14 +392,16 @@ class AttentionMonitor:
         self._taken += 1
         self._previous = taken
         handed = [0.0]
-        self._journal.write(
-            taken,
-            drawn,
-            self._checked,
-            facts,
-            pictures,
-            lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
-        )
+        with self._draining.undisturbed():
+            self._journal.write(
+                taken,
+                drawn,
+                self._checked,
+                facts,
+                pictures,
+                lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
+                why,
+            )
         handed[0] = time.perf_counter() - passed
         return taken
 

@@ -17,10 +17,12 @@ from ..regression.baseline import Baseline
 from ..regression.report import Report
 from .alarm import Alarm
 from .budget import Budget
+from .draining import check_signal
 from .workers import part
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
+WRONG = ("also predicted", "label only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,8 @@ class Plan:
     batch_size: int = 16
     extra: Sequence = ()
     show: int = 12
+    per_image_curves: bool = False
+    wrong: str = "also predicted"
     image_format: str = "jpeg"
     on_error: str = "warn"
     max_overhead: float | None = None
@@ -52,13 +56,14 @@ class Plan:
     patience: int = 2
     action: str | Callable[[Report], Any] = "warn"
     check_from: int = 1
+    drain_on: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
             raise TypeError(
                 f"probe must be a ProbeSet, got {type(self.probe).__name__}; make one: ProbeSet(images)"
             )
-        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS)):
+        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS), ("wrong", WRONG)):
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
@@ -76,6 +81,7 @@ class Plan:
                 "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
             )
         Budget(self.max_overhead)
+        check_signal(self.drain_on)
         probe, targets, _ = self.share
         score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         self.alarm()
