@@ -49,31 +49,6 @@ def check_step(step: Any) -> int:
     return int(step)
 
 
-_KINDS = {"f": "real numbers", "i": "whole numbers", "b": "booleans", "U": "strings"}
-
-
-def check_array(name: str, array: Any, kinds: str, axes: str, **lengths: int) -> None:
-    """Raise ValueError unless an array that came from a file or a user has the right type and shape.
-
-    Parameters
-    ----------
-    kinds : str
-        NumPy's letters of the types allowed: "f", "i", "b", "U".
-    axes : str
-        A letter for each axis, such as "Nhw".
-    **lengths
-        The lengths that are known, such as N=12.
-    """
-    array = np.asarray(array)
-    fits = len(axes) == array.ndim and all(lengths.get(a, n) == n for a, n in zip(axes, array.shape))
-    if not fits or array.dtype.kind not in kinds or not array.size:
-        shape = ", ".join(str(lengths.get(axis, axis)) for axis in axes)
-        allowed = " or ".join(_KINDS[kind] for kind in kinds)
-        raise ValueError(
-            f"{name} must be {allowed} of shape ({shape}), got {array.dtype} of shape {array.shape}"
-        )
-
-
 def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str]]) -> dict[str, int]:
     """Raise ValueError unless arrays, as read from a file, have the types and shapes of a layout.
 
@@ -82,7 +57,7 @@ def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str
     arrays : mapping of str to ndarray
     layout : mapping of str to (type, str)
         Name -> the NumPy type of its values, such as ``numpy.float32`` or ``numpy.integer``, and its axes,
-        "N h w". A capital letter stands for the same length in every array, a small one for any; no length is 0.
+        "N h w". A capital letter stands for the same length in every array, a small one for any. No length is 0.
 
     Returns
     -------

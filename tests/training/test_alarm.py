@@ -137,7 +137,7 @@ WRONG = {
     "mask": (
         {"thresholds": {"energy/dog": "< 1"}},
         ValueError,
-        "no measure 'energy/dog'; there are.*energy/tag",
+        "no measure 'energy/dog', because the probe set has no mask 'dog' \\(its masks are object, tag\\); masks",
     ),
     "alone": ({"thresholds": {"dead": "within 1"}}, ValueError, "'dead within 1' needs a baseline"),
     "similarity alone": ({"thresholds": {"grad_cam/ssim": "> 0"}}, ValueError, "no measure 'grad_cam/ssim'"),

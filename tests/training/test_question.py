@@ -177,9 +177,9 @@ def test_every_method_answers_as_if_all_ran_on_all_images(make):
     assert_answers(Question(probe, methods, None, "label", 4, ()), net, whole)
 
 
-def test_activations_that_guided_maps_could_not_cover_are_counted():
+def test_activations_of_a_plain_block_are_covered_and_counted():
     result, _ = Question(probe_set(), DEFAULT, None, "label", 4, ()).ask(Eager(), SHOWN)
-    assert (result.relus, result.unguided) == ((1, 2), ("",))
+    assert (result.relus, result.unguided) == ((2, 2), ())
 
 
 REGIONS = np.random.RandomState(2).rand(COUNT, 32, 32) < 0.3

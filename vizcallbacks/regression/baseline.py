@@ -14,10 +14,11 @@ import numpy as np
 from .. import archive
 from ..checks import check_arrays, check_texts
 from ..measures.of_one_map import mean_defined
-from ..measures.of_two_maps import SIMILARITY, split_similarity
+from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
 from ..version import __version__
-from .noise import margin, tolerance_of, usual_variance
+from .noise import margin, usual_variance
+from .quantities import known_names, masks_of, read_name, tolerance_of
 from .rules import parse_rules
 from .snapshot import Snapshot, read_run
 
@@ -162,11 +163,13 @@ class Baseline:
     def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Baseline:
         """What a file holds, if its parts are whole and fit together."""
         methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
-        layout: dict[str, tuple[type, str]] = dict.fromkeys(
-            ("targets", "predictions"), (np.signedinteger, "S N")
-        )
-        layout.update({f"maps/{method}": (np.float32, "S N h w") for method in methods})
-        lengths = check_arrays(arrays, {**layout, "measures": (np.float64, "M S N")})
+        layout: dict[str, tuple[type, str]] = {
+            "targets": (np.signedinteger, "S N"),
+            "predictions": (np.signedinteger, "S N"),
+            "measures": (np.float64, "M S N"),
+            **{f"maps/{method}": (np.float32, "S N h w") for method in methods},
+        }
+        lengths = check_arrays(arrays, layout)
         digest, layer, versions = facts["digest"], facts["layer"], facts["versions"]
         if not methods or len(set(methods)) < len(methods) or len(set(measures)) < len(measures):
             raise ValueError("it must have maps, and each name once")
@@ -208,7 +211,7 @@ class Baseline:
             self.check_targets(now.targets)
 
     def check_probe(self, digest: str, count: int) -> None:
-        """Raise NotComparableError unless this digest and number of images are those of the baseline's probe set."""
+        """Raise NotComparableError unless a probe set of this digest and so many images is the baseline's."""
         if digest != self.digest:
             raise NotComparableError(_OTHER_PROBE)
         if count != len(self.names):
@@ -274,21 +277,26 @@ class Baseline:
             return self.measures[name]
         if name == "flips":
             return np.zeros(self.targets.shape)
-        method, similarity = split_similarity(name, self.maps)
+        found = read_name(name)
+        if found.of not in self.maps:
+            raise ValueError(
+                f"there is no measure {name!r}; {known_names(self.maps, masks_of(self.measures))}"
+            )
         rows = [
-            self.similarity(method, similarity, self.maps[method][run], self.targets[run])[:run]
+            self.similarity(found.of, found.key, self.maps[found.of][run], self.targets[run])[:run]
             for run in range(1, len(self))
         ]
         if not rows:
-            rows = [self.similarity(method, similarity, self.maps[method][0], self.targets[0])]
+            rows = [self.similarity(found.of, found.key, self.maps[found.of][0], self.targets[0])]
         return np.concatenate(rows)
 
     def margin(self, name: str) -> tuple[float, np.ndarray]:
         """How far a measure may be off by chance: of the mean over the images, float, and of each image, (N,).
 
         `vizcallbacks.regression.noise.margin` of the runs' values. Before there are many runs, the mean leans on
-        `vizcallbacks.regression.noise.TOLERANCE`, and an image on what is usual among all images, or twice that
-        tolerance. The tolerance of a similarity is halved where several runs show how alike two of them are.
+        the tolerance in `vizcallbacks.regression.quantities`, and an image on what is usual among all images, or
+        twice that tolerance. The tolerance of a similarity is halved where several runs show how alike two of
+        them are.
         """
         tolerance, values = tolerance_of(name), self.values(name)
         if len(self) > 1 and name not in self.measures and name != "flips":

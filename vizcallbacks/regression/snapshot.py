@@ -15,7 +15,7 @@ from .. import archive
 from ..attribution.methods import METHODS, check_methods
 from ..attribution.result import Attributions, predictions_of, softmax
 from ..attribution.targets import score_of
-from ..checks import as_numpy, check_array, check_step
+from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
@@ -116,27 +116,28 @@ class Snapshot(Shown):
         count = len(probe)
         check_methods(list(maps))
         arrays = {name: as_numpy(values) for name, values in maps.items()}
-        for name, values in arrays.items():
-            check_array(f"maps[{name!r}]", values, "f", _AXES[METHODS[name].shape], N=count)
+        given = {"probe.images": probe.images, **arrays}
+        layout = {"probe.images": (np.floating, "N c h w")}
+        layout.update({name: (np.floating, _AXES[METHODS[name].shape]) for name in arrays})
+        for name, values, axes in (("outputs", outputs, "N C"), ("scores", scores, "N")):
+            if values is not None:
+                given[name], layout[name] = as_numpy(values), (np.floating, axes)
+        check_arrays(given, layout)
         score_of(targets, probe.labels, count)
         predictions = probabilities = classes = None
         if outputs is not None:
-            outputs = as_numpy(outputs)
-            check_array("outputs", outputs, "f", "NC", N=count)
-            outputs = outputs.astype(np.float32)
+            outputs = given["outputs"].astype(np.float32)
             predictions, probabilities = predictions_of(outputs), softmax(outputs)
         if targets is None:
             classes = predictions
         elif not callable(targets):
-            given = probe.labels if isinstance(targets, str) else as_numpy(targets)
-            classes = np.broadcast_to(np.asarray(given, np.int64), (count,))
+            wanted = probe.labels if isinstance(targets, str) else as_numpy(targets)
+            classes = np.broadcast_to(np.asarray(wanted, np.int64), (count,))
         if classes is not None and outputs is not None and classes.max() >= outputs.shape[1]:
             raise ValueError(f"targets must be below the {outputs.shape[1]} classes, got {classes.max()}")
         if scores is None:
             known = classes is not None and outputs is not None
             scores = outputs[np.arange(count), classes] if known else np.full(count, np.nan)
-        scores = as_numpy(scores)
-        check_array("scores", scores, "f", "N", N=count)
         result = Attributions(
             maps={name: values.astype(np.float32) for name, values in arrays.items()},
             layer=layer,
@@ -145,13 +146,25 @@ class Snapshot(Shown):
             probabilities=probabilities,
             predictions=predictions,
             targets=classes,
-            scores=scores.astype(np.float32),
+            scores=as_numpy(scores).astype(np.float32),
             relus=relus,
             unguided=(),
             probe=probe,
         )
         step = check_step(step)
         return take(result, probe, step, when_words(step) if when is None else when, previous)
+
+    def equals(self, other: Snapshot) -> bool:
+        """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
+
+        def parts(snapshot: Snapshot) -> list[Any]:
+            measures = {name: v.tobytes() for name, v in snapshot.measures.items() if name != "drift"}
+            maps = {name: (v.shape, v.tobytes()) for name, v in snapshot.maps.items()}
+            facts = (snapshot.step, snapshot.when, snapshot.layer, snapshot.relus, snapshot.digest)
+            arrays = (snapshot.targets, snapshot.predictions, snapshot.confidence)
+            return [facts, maps, measures, *(array.tobytes() for array in arrays)]
+
+        return parts(self) == parts(other)
 
     def save(self, path) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
@@ -179,48 +192,50 @@ class Snapshot(Shown):
         """Read a file that `save` wrote; ValueError if it is foreign or damaged."""
         arrays, facts = archive.read(path, "snapshot", SCHEMA)
         try:
-            made = cls(
-                step=facts["step"],
-                when=facts["when"],
-                layer=facts["layer"],
-                maps=MappingProxyType({name: arrays[f"maps/{name}"] for name in facts["maps"]}),
-                targets=arrays["targets"],
-                predictions=arrays["predictions"],
-                confidence=arrays["confidence"],
-                measures=MappingProxyType(dict(zip(facts["measures"], arrays["measures"]))),
-                relus=(facts["relus"][0], facts["relus"][1]),
-                digest=facts["digest"],
-                pure=facts.get("pure"),
-            )
-            made._check(facts)
-        except (LookupError, TypeError) as error:
+            return cls._checked(arrays, facts)
+        except LookupError as error:
             raise ValueError(f"{path} lacks a part of a snapshot ({error!r}); make it anew") from error
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{path} holds no whole snapshot ({error}); make it anew") from error
-        return made
 
-    def _check(self, facts: Mapping[str, Any]) -> None:
-        """Raise ValueError unless all parts read from a file fit together."""
-        check_array("targets", self.targets, "i", "N")
-        count = len(self.targets)
-        check_array("predictions", self.predictions, "i", "N", N=count)
-        check_array("confidence", self.confidence, "f", "N", N=count)
-        for name, maps in self.maps.items():
-            check_array(f"maps/{name}", maps, "f", "Nhw", N=count)
-        for name, values in self.measures.items():
-            check_array(f"measures[{name!r}]", values, "f", "N", N=count)
-        check_step(self.step)
-        texts = [self.when, self.digest, *self.maps, *self.measures, *([self.layer] if self.layer else [])]
-        whole = [type(number) is int and number >= 0 for number in self.relus]
-        if not all(isinstance(text, str) for text in texts) or not all(whole):
-            raise ValueError("its facts are of other types")
-        if len(self.measures) != len(facts["measures"]) or len(facts["relus"]) != 2:
-            raise ValueError("it names other parts than it holds")
-        if not (self.pure is None or isinstance(self.pure, bool)):
-            raise ValueError(f"pure must be true, false or null, got {self.pure!r}")
+    @classmethod
+    def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Snapshot:
+        """What a file holds, if its parts are whole and fit together."""
+        methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
+        layout: dict[str, tuple[type, str]] = {
+            "targets": (np.signedinteger, "N"),
+            "predictions": (np.signedinteger, "N"),
+            "confidence": (np.floating, "N"),
+            "measures": (np.float64, "M N"),
+            **{f"maps/{method}": (np.float32, "N h w") for method in methods},
+        }
+        for name in layout:
+            arrays[name]  # KeyError: it is missing
+        lengths = check_arrays(arrays, layout)
+        if lengths["M"] != len(measures) or len(set(measures)) < len(measures):
+            raise ValueError(f"it names {len(set(measures))} measures, but has {lengths['M']}")
+        layer, relus, pure = facts["layer"], facts["relus"], facts.get("pure")
+        if not isinstance(layer, (str, type(None))) or not isinstance(pure, (bool, type(None))):
+            raise ValueError(f"layer {layer!r:.80} or pure {pure!r:.80} is of another type")
+        if not isinstance(relus, list) or [type(number) for number in relus] != [int, int]:
+            raise ValueError(f"relus must be two whole numbers, got {relus!r:.80}")
+        when, digest = check_texts("when and digest", [facts["when"], facts["digest"]])
+        return cls(
+            step=check_step(facts["step"]),
+            when=when,
+            layer=layer,
+            maps=MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
+            targets=arrays["targets"],
+            predictions=arrays["predictions"],
+            confidence=arrays["confidence"],
+            measures=MappingProxyType(dict(zip(measures, arrays["measures"]))),
+            relus=(relus[0], relus[1]),
+            digest=digest,
+            pure=pure,
+        )
 
 
-_AXES = {"layer": "Nhw", "image": "Nhw", "channels": "Nchw"}
+_AXES = {"layer": "N h w", "image": "N h w", "channels": "N c h w"}
 """Shape of a method's maps -> a letter for each axis."""
 
 

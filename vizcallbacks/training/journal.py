@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,6 +25,7 @@ from .jobs import Job, Sink
 from .plan import Plan
 from .run_folder import RunFolder
 
+SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -70,6 +73,9 @@ class Journal:
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._newest: int | None = None
+        self._written: Mapping[str, int] = {}
+        self._saved, self._stalled = threading.Event(), False
+        self._saved.set()
         self.is_open = self.is_closed = False
 
     @property
@@ -104,7 +110,7 @@ class Journal:
         """
         earlier = self.folder.open(self._probe, step)
         try:
-            written = _last_steps(self.run)
+            written = self._written = _last_steps(self.run)
             if "attention_mean/score" not in written and "attention_score/_mean" in written:
                 self._logger.warning(
                     "%s has tags of version 0.1, such as attention_score/; they stay as they are, and the run "
@@ -160,7 +166,7 @@ class Journal:
             As for `Album.add`.
         """
         curves, *own = self.album.add(taken, drawn, report, predicted)
-        jobs, spent = timed([lambda sink: self.folder.save(taken), curves, *facts, *own, *pictures])
+        jobs, spent = timed([self._saving(taken), *self._logged([curves, *facts, *own, *pictures], taken)])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(job)
@@ -169,9 +175,39 @@ class Journal:
         self._pictures.submit(lambda sink: told(spent.seconds, spent.processor))
         self._newest = taken.step
 
+    def _logged(self, jobs: list[Job], taken: Snapshot) -> list[Job]:
+        """Jobs that do not log again what the process before has logged of the same snapshot, its last one."""
+        stored, self.folder.newest = self.folder.newest, None
+        if stored is None or not stored.equals(taken):
+            return jobs
+        return [_unwritten([job], self._written) for job in jobs]
+
+    def _saving(self, taken: Snapshot) -> Job:
+        """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
+
+        A disk that does not answer costs the training this once, until it answers.
+        """
+        if not self._stalled or self._saved.is_set():
+            self._stalled = not self._saved.wait(SAVING_SECONDS)
+        self._saved = saved = threading.Event()
+
+        def save(sink: Sink) -> None:
+            try:
+                self.folder.save(taken)
+            finally:
+                saved.set()
+
+        return save
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
         return self.is_open and self._pictures.flush(timeout)
+
+    def drain(self, seconds: float) -> None:
+        """Write all snapshots and curves, then pictures while there is time; both at most for `seconds`."""
+        until = time.monotonic() + seconds
+        if self.log.flush(seconds):
+            self._pictures.flush(max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
         """Draw the last sheets, write what is pending, and let go. May be called again."""

@@ -19,6 +19,7 @@ from ..regression.baseline import Baseline
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, when_words
 from .budget import Budget
+from .draining import Draining
 from .jobs import Job, sanity_job
 from .journal import Journal
 from .plan import Plan
@@ -86,6 +87,10 @@ class AttentionMonitor:
     sanity_period : int, optional
         At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
         with two stages); that costs two snapshots more.
+    drain_on : signal.Signals, optional
+        On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
+        written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
+        would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
 
     Raises
     ------
@@ -117,6 +122,7 @@ class AttentionMonitor:
         max_overhead: float | None = None,
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
+        drain_on: int | None = None,
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -138,6 +144,7 @@ class AttentionMonitor:
             patience=patience,
             action=action,
             check_from=check_from,
+            drain_on=drain_on,
         )
         self._begin(plan, logdir, logger)
 
@@ -159,6 +166,7 @@ class AttentionMonitor:
         self._checked: Report | None = None
         self._failures = self._taken = 0
         self._stop = False
+        self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
     def run(self) -> Path:
@@ -301,11 +309,14 @@ class AttentionMonitor:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
-        return self._journal.flush(timeout)
+        with self._draining.undisturbed():
+            return self._journal.flush(timeout)
 
     def close(self) -> None:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
-        self._journal.close()
+        with self._draining.undisturbed():
+            self._journal.close()
+        self._draining.restore()
 
     def __enter__(self) -> AttentionMonitor:
         return self
@@ -319,7 +330,9 @@ class AttentionMonitor:
         if net is not None and self._question is None:
             self.check(net)
         if not self._journal.is_open:
+            self._draining.check_thread()
             self._previous = self._journal.open(step, self._judge)
+            self._draining.install()
 
     def _judge(self, taken: Snapshot) -> Report | None:
         return None if self._alarm is None else self._alarm.judge(taken)
@@ -379,15 +392,16 @@ class AttentionMonitor:
         self._taken += 1
         self._previous = taken
         handed = [0.0]
-        self._journal.write(
-            taken,
-            drawn,
-            self._checked,
-            facts,
-            pictures,
-            lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
-            why,
-        )
+        with self._draining.undisturbed():
+            self._journal.write(
+                taken,
+                drawn,
+                self._checked,
+                facts,
+                pictures,
+                lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
+                why,
+            )
         handed[0] = time.perf_counter() - passed
         return taken
 

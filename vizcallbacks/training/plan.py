@@ -17,6 +17,7 @@ from ..regression.baseline import Baseline
 from ..regression.report import Report
 from .alarm import Alarm
 from .budget import Budget
+from .draining import check_signal
 from .workers import part
 
 ON_ERROR = ("warn", "raise")
@@ -55,6 +56,7 @@ class Plan:
     patience: int = 2
     action: str | Callable[[Report], Any] = "warn"
     check_from: int = 1
+    drain_on: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
@@ -79,6 +81,7 @@ class Plan:
                 "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
             )
         Budget(self.max_overhead)
+        check_signal(self.drain_on)
         probe, targets, _ = self.share
         score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         self.alarm()

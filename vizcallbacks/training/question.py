@@ -66,8 +66,7 @@ class Question:
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
-                covered = ("relus", "unguided", "plain_activations")
-                return replace(result, **{name: getattr(more, name) for name in covered}), maps
+                return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
         result = explain(net, self.probe, self.methods, extra=self.extra, **self.options)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 

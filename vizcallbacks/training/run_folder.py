@@ -41,6 +41,11 @@ class RunFolder:
         A sub-folder of it; "": none.
     logger : logging.Logger
 
+    Attributes
+    ----------
+    newest : Snapshot or None
+        What was stored for the step that the training begins at, if nothing was for later ones.
+
     Raises
     ------
     TypeError, ValueError
@@ -51,6 +56,7 @@ class RunFolder:
         self.path = path_of(target) / sub
         self._logger = logger
         self._lock: int | None = None
+        self.newest: Snapshot | None = None
 
     def open(self, probe: ProbeSet, step: int) -> Iterator[Snapshot]:
         """Take hold of the folder, and clear away the snapshots of `step` and later: they are replaced.
@@ -130,11 +136,13 @@ class RunFolder:
             left.unlink()
         found = snapshots.list_snapshots(self.path)
         replaced = [path for path in found if snapshots.step_of(path) >= step]
+        later = [path for path in replaced if snapshots.step_of(path) > step]
+        self.newest = None if later else next(_readable(replaced), None)
         for path in replaced:
             path.unlink()
-        if any(snapshots.step_of(path) > step for path in replaced):
+        if later:
             message = "%s: training from step %d on replaces the snapshots of %d later steps"
-            self._logger.warning(message, self.path, step, len(replaced))
+            self._logger.warning(message, self.path, step, len(later))
         return found[: len(found) - len(replaced)]
 
     def _check_probe_set(self, stored: Path, probe: ProbeSet) -> None:

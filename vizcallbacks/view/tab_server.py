@@ -197,12 +197,16 @@ def _reading(answer: Callable[[wrappers.Request], tuple[bytes, str]]) -> Callabl
 
 
 def _unchanged(kind: str, tag: str) -> Callable:
-    """A 304 with a Content-Type: werkzeug's own has none, which TensorBoard warns of."""
+    """A 304 with the headers that TensorBoard demands of every answer: werkzeug's own lacks them."""
 
     def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
-        start_response(
-            "304 Not Modified", [("Content-Type", kind), ("ETag", tag), ("Cache-Control", "no-cache")]
-        )
+        headers = {
+            "Content-Type": kind,
+            "X-Content-Type-Options": "nosniff",
+            "ETag": tag,
+            "Cache-Control": "no-cache",
+        }
+        start_response("304 Not Modified", list(headers.items()))
         return [b""]
 
     return application
