@@ -229,6 +229,8 @@ def test_the_tab_follows_a_training_and_dark_mode(page, tmp_path):
 
 def inside(page):
     """Into the tab's frame, once it is drawn."""
-    page.wait("return document.querySelector('iframe')?.contentDocument?.querySelector('.card')", seconds=60)
+    page.wait(
+        "return !!document.querySelector('iframe')?.contentDocument?.querySelector('.card')", seconds=60
+    )
     page.driver.switch_to.frame(page.one("iframe"))
     page.ready()
