@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .attribution.randomisation import Sanity, sanity
     from .attribution.result import Attributions
     from .nets.instrument import instrumented
+    from .pictures.peaks import Peaks, peaks
     from .probes.probe_set import ProbeSet
     from .regression.baseline import Baseline, NotComparableError
     from .regression.comparing import compare
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .training.alarm import AttentionAlarm
     from .training.handler import AttentionHandler
     from .training.monitor import AttentionMonitor
+    from .training.replay import replay
     from .view.run import Run
 
 _MODULES = {
@@ -37,6 +39,7 @@ _MODULES = {
     "Baseline": "regression.baseline",
     "Layer": "attribution.layer_list",
     "NotComparableError": "regression.baseline",
+    "Peaks": "pictures.peaks",
     "ProbeSet": "probes.probe_set",
     "Report": "regression.report",
     "Run": "view.run",
@@ -49,7 +52,9 @@ _MODULES = {
     "instrumented": "nets.instrument",
     "layers": "attribution.layer_list",
     "nn": "",
+    "peaks": "pictures.peaks",
     "pretrained": "",
+    "replay": "training.replay",
     "sanity": "attribution.randomisation",
     "targets": "",
 }
@@ -63,6 +68,7 @@ __all__ = [
     "Baseline",
     "Layer",
     "NotComparableError",
+    "Peaks",
     "ProbeSet",
     "Report",
     "Run",
@@ -76,7 +82,9 @@ __all__ = [
     "instrumented",
     "layers",
     "nn",
+    "peaks",
     "pretrained",
+    "replay",
     "sanity",
     "targets",
 ]
