@@ -83,7 +83,8 @@ SUBPROCESS = """
 import sys, numpy as np
 sys.path.insert(0, {root!r})
 from tests.helpers.nets import zoo_net, images, ZOO
-import mxnet as mx, vizcallbacks as vc
+import vizcallbacks as vc
+from vizcallbacks.mxnet_door import mx
 for name in {names!r}:
     size, _ = ZOO[name]
     net = zoo_net(name)

@@ -153,6 +153,18 @@ class Snapshot(Shown):
         step = check_step(step)
         return take(result, probe, step, when_words(step) if when is None else when, previous)
 
+    def equals(self, other: Snapshot) -> bool:
+        """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
+
+        def parts(snapshot: Snapshot) -> list[Any]:
+            measures = {name: v.tobytes() for name, v in snapshot.measures.items() if name != "drift"}
+            maps = {name: (v.shape, v.tobytes()) for name, v in snapshot.maps.items()}
+            facts = (snapshot.step, snapshot.when, snapshot.layer, snapshot.relus, snapshot.digest)
+            arrays = (snapshot.targets, snapshot.predictions, snapshot.confidence)
+            return [facts, maps, measures, *(array.tobytes() for array in arrays)]
+
+        return parts(self) == parts(other)
+
     def save(self, path) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
         arrays = {
