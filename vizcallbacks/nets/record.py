@@ -349,7 +349,7 @@ class Recorder:
                 continue
             ours.add(node)
             inside = [*made.heads, *(entry for _, entry in made.runs)]
-            taken = dict(zip(made.names, node.inputs))
+            taken = {name: behind(entry, places) for name, entry in zip(made.names, node.inputs)}
             instead = {(one, 0): taken[one.name] for one in ordered(inside) if one.is_variable}
             copies, _ = cloned(inside, instead, bool(training))
             places.update({(node, place): copy for place, copy in enumerate(copies[: len(made.heads)])})
