@@ -12,7 +12,7 @@ from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
 import vizcallbacks as vc
 from vizcallbacks import gradcam
 from vizcallbacks.gradcam import Activation, Conv2D
-from vizcallbacks.nets.record import Tape
+from vizcallbacks.nets.tape import Tape
 from vizcallbacks.pictures.render import overlay
 
 from .helpers.nets import images, small_net, state_of

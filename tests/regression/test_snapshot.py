@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vizcallbacks import Attributions, archive
+from vizcallbacks.nets.coverage import Coverage
 from vizcallbacks.probes.probe_set import ProbeSet
 from vizcallbacks.regression.snapshot import (
     Snapshot,
@@ -40,8 +41,7 @@ def attributions(maps=None, layer="features.8", targets=(1, 0), outputs=OUTPUTS,
         predictions=None if outputs is None else outputs.argmax(axis=1),
         targets=targets,
         scores=np.array([1.5, -2], np.float32),
-        relus=relus,
-        unguided=(),
+        coverage=Coverage(*relus),
         probe=probe_set(),
     )
 

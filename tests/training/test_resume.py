@@ -67,7 +67,11 @@ def assert_same(run, other):
         for name in one.measures:
             np.testing.assert_array_equal(one.measures[name], two.measures[name])
     pictures = last_pictures(run)
-    assert {tag.split("/")[0] for tag in pictures} == {"attention", "attention_history", "attention_overview"}
+    assert {tag.split("/")[0] for tag in pictures} == {
+        "attention",
+        "attention_panels",
+        "attention_panels_history",
+    }
     assert pictures == last_pictures(other)
 
 
@@ -168,23 +172,21 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
     for snapshot in after:
         expected._journal.album.add(snapshot)
     shown = last_pictures(run)
-    overview = np.frombuffer(shown["attention_overview/grad_cam"], np.uint8)
+    overview = np.frombuffer(shown["attention/overview_grad_cam"], np.uint8)
     decoded = cv2.imdecode(overview, cv2.IMREAD_COLOR)[..., ::-1]
     np.testing.assert_array_equal(decoded, expected.overview())
 
     def loaded(client):
         tags = client.tags("scalars").get("run", {})
-        return (
-            "attention_entropy/00_cat" in tags and len(client.scalars("run", "attention_entropy/00_cat")) > 3
-        )
+        return "attention_mean/entropy" in tags and len(client.scalars("run", "attention_mean/entropy")) > 3
 
     with tensorboard(tmp_path, loaded) as client:
-        points = client.scalars("run", "attention_entropy/00_cat")
+        points = client.scalars("run", "attention_mean/entropy")
         assert [step for step, _ in points] == [0, 1, 2, 3]
-        assert points[2][1] == pytest.approx(after[2].measures["entropy"][0], rel=1e-6)
-        pictures = client.images("run", "attention_history/00_cat")
+        assert points[2][1] == pytest.approx(after[2].measures["entropy"].mean(), rel=1e-6)
+        pictures = client.images("run", "attention_panels_history/00_cat")
         assert [step for step, _ in pictures] == [0, 1, 2, 3]
-        assert pictures[-1][1] == shown["attention_history/00_cat"]
+        assert pictures[-1][1] == shown["attention_panels_history/00_cat"]
 
 
 def test_a_damaged_snapshot_is_left_out_with_one_warning(tmp_path, caplog):

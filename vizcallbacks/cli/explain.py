@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -20,11 +20,10 @@ from ..attribution.explaining import explain
 from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
-from ..pictures.panels import cells_of, guided_note
+from ..pictures.panels import edges_note, guided_note, header_of, panel, titled_maps
 from ..pictures.peak_sheet import peak_sheet
 from ..pictures.peaks import Peaks, joined, peaks
 from ..pictures.render import encode
-from ..pictures.sheets import Header, panel
 from ..pretrained import models as pretrained
 from ..pretrained.models import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
@@ -188,7 +187,8 @@ def _heading(result, model: PretrainedModel) -> str:
         parts.append(f"layer {result.layer!r}")
     if any("guided_gradient" in METHODS[name].needs for name in result.maps):
         parts.append("guided {} of {} ReLUs".format(*result.relus))
-    return ", ".join(parts)
+    note = edges_note(result.maps)
+    return ", ".join(parts) + (f"\n{note}" if note else "")
 
 
 def _top(result, i: int) -> list[str]:
@@ -213,15 +213,17 @@ def _panel(result, i: int, target: int | None) -> np.ndarray:
     """What the net saw, and its maps side by side."""
     predicted, probe = int(result.predictions[i]), result.probe
     is_other = target is not None and target != predicted
-    header = Header(
-        label="" if predicted >= 0 else "the outputs are not numbers (NaN)",
-        prediction=probe.class_name(predicted) if predicted >= 0 else "",
-        probability=float(result.probabilities[i, predicted]) if predicted >= 0 else None,
+    header = header_of(
+        probe,
+        i,
+        predicted,
+        float(result.probabilities[i, predicted]),
         epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
         note=guided_note(result.maps, result.relus),
     )
-    cells = cells_of({name: maps[i] for name, maps in result.maps.items()})
-    return panel(probe.pictures[i], cells, header, PANEL_WIDTH)
+    header = replace(header, label="" if predicted >= 0 else "the outputs are not numbers (NaN)")
+    maps = titled_maps({name: maps[i] for name, maps in result.maps.items()})
+    return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
 
 
 def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> None:

@@ -108,13 +108,13 @@ def fitted(template, words, room, size):
     return filled(low)
 
 
-def wrapped(text, room):
+def wrapped(text, room, size=TEXT):
     """The text as a list of one line, or of two where it has a space and one is wider than `room` px."""
     words = clean(text).split(" ")
-    if len(words) == 1 or text_width(" ".join(words), TEXT) <= room - 8:
+    if len(words) == 1 or text_width(" ".join(words), size) <= room - 8:
         return [" ".join(words)]
     ways = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
-    return list(min(ways, key=lambda way: max(text_width(line, TEXT) for line in way)))
+    return list(min(ways, key=lambda way: max(text_width(line, size) for line in way)))
 
 
 def clean(text):

@@ -155,9 +155,9 @@ class Alarm:
         report = replace(report, files=(str(path),), accept="" if report.baseline is None else command)
 
         def job(sink: Sink) -> None:
-            sink.text("attention_check/report", f"```\n{report}\n```", report.snapshot.step)
+            sink.text("attention/check_report", f"```\n{report}\n```", report.snapshot.step)
             if report.snapshot.maps:
-                sink.image("attention_check/worst", picture(report, self._probe), report.snapshot.step)
+                sink.image("attention/check_worst", picture(report, self._probe), report.snapshot.step)
                 save_picture(report, self._probe, path)
 
         return report, job

@@ -58,7 +58,14 @@ class Journal:
         self._probe, _, numbers = plan.share
         self._logger = logger
         self.folder = RunFolder(logdir, "" if plan.shard is None else f"worker-{plan.shard[0]}", logger)
-        self.album = Album(self._probe, tuple(plan.methods), plan.show, numbers)
+        self.album = Album(
+            self._probe,
+            tuple(plan.methods),
+            plan.show,
+            numbers,
+            plan.per_image_curves,
+            self.folder.save_picture,
+        )
         self.log = EventLog(
             logdir if own_writer else self.folder.path,
             encode=partial(encode, format=plan.image_format),
@@ -104,6 +111,12 @@ class Journal:
         earlier = self.folder.open(self._probe, step)
         try:
             written = self._written = _last_steps(self.run)
+            if "attention_mean/score" not in written and "attention_score/_mean" in written:
+                self._logger.warning(
+                    "%s has tags of version 0.1, such as attention_score/; they stay as they are, and the run "
+                    "goes on under new names: attention/, attention_mean/, attention_panels/",
+                    self.run,
+                )
             curves_until = max((written[tag] for tag in written), default=-1)
             pictures_until = min(written.get(clean_tag(tag), -1) for tag in self.album.panel_tags)
             newest: Snapshot | None = None
@@ -135,6 +148,7 @@ class Journal:
         facts: Sequence[Job],
         pictures: Sequence[Job],
         told: Callable[[float, float], None],
+        predicted: Mapping[int, np.ndarray] | None = None,
     ) -> None:
         """Hand a snapshot over to the threads that write and draw.
 
@@ -148,8 +162,10 @@ class Journal:
             More of both kinds.
         told : callable
             Called in the end with the time that all jobs took: seconds by the clock, and of the processor's.
+        predicted : mapping of int to ndarray, optional
+            As for `Album.add`.
         """
-        curves, *own = self.album.add(taken, drawn, report)
+        curves, *own = self.album.add(taken, drawn, report, predicted)
         jobs, spent = timed([self._saving(taken), *self._logged([curves, *facts, *own, *pictures], taken)])
         first = 2 + len(facts)
         for job in jobs[:first]:
@@ -233,9 +249,9 @@ class _Rest:
     def __init__(self, sink: Sink, written: Mapping[str, int]) -> None:
         self._sink, self._written = sink, written
 
-    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int, description: str = "") -> None:
         if step > self._written.get(clean_tag(tag), -1):
-            self._sink.scalar(tag, value, step)
+            self._sink.scalar(tag, value, step, description)
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
         if step > self._written.get(clean_tag(tag), -1):

@@ -64,8 +64,13 @@ class AttentionMonitor:
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
+    wrong : {"also predicted", "label only"}
+        Whether panels of images that the net gets wrong also show the map of the class that it predicts, which
+        costs one more walk for these images.
     image_format : {"jpeg", "png"}
-        JPEG (4:4:4, quality 90) is a third as large.
+        JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
         arguments raise in any event, when the monitor is made or at its first snapshot.
@@ -111,6 +116,8 @@ class AttentionMonitor:
         batch_size: int = 16,
         extra: Sequence = (),
         show: int = 12,
+        per_image_curves: bool = False,
+        wrong: str = "also predicted",
         image_format: str = "jpeg",
         on_error: str = "warn",
         max_overhead: float | None = None,
@@ -126,6 +133,8 @@ class AttentionMonitor:
             batch_size=batch_size,
             extra=extra,
             show=show,
+            per_image_curves=per_image_curves,
+            wrong=wrong,
             image_format=image_format,
             on_error=on_error,
             max_overhead=max_overhead,
@@ -358,14 +367,17 @@ class AttentionMonitor:
             raise RuntimeError("the monitor has no question yet; call start")
         check_alone(net)
         began = time.perf_counter()
-        result, drawn = self._question.ask(net, self._journal.album.shown)
+        album = self._journal.album
+        result, drawn = self._question.ask(net, album.shown)
+        also = self._plan.wrong == "also predicted"
+        why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
         self._tell_written(snapshots.written_by(result))
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         period, facts = self._plan.sanity_period, []
         if period is not None and (self._taken + 1) % period == 0:
             facts.append(sanity_job(self._question.sanity(net), step))
-        return self._keep(taken, drawn, facts, began, passed)
+        return self._keep(taken, drawn, facts, began, passed, why)
 
     def _keep(
         self,
@@ -374,6 +386,7 @@ class AttentionMonitor:
         facts: list[Job],
         began: float,
         passed: float | None = None,
+        why: Mapping[int, Any] | None = None,
     ) -> Snapshot:
         passed = time.perf_counter() if passed is None else passed
         self._checked, pictures = self._judge(taken), []
@@ -391,6 +404,7 @@ class AttentionMonitor:
                 facts,
                 pictures,
                 lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
+                why,
             )
         handed[0] = time.perf_counter() - passed
         return taken

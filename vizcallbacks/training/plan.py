@@ -22,6 +22,7 @@ from .workers import part
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
+WRONG = ("also predicted", "label only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,8 @@ class Plan:
     batch_size: int = 16
     extra: Sequence = ()
     show: int = 12
+    per_image_curves: bool = False
+    wrong: str = "also predicted"
     image_format: str = "jpeg"
     on_error: str = "warn"
     max_overhead: float | None = None
@@ -60,7 +63,7 @@ class Plan:
             raise TypeError(
                 f"probe must be a ProbeSet, got {type(self.probe).__name__}; make one: ProbeSet(images)"
             )
-        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS)):
+        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS), ("wrong", WRONG)):
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")

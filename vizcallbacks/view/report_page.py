@@ -11,7 +11,7 @@ import numpy as np
 
 from ..archive import replacing
 from ..checks import pick_evenly
-from ..pictures.sheets import Row, overview
+from ..pictures.sheets import Track, overview
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline, NotComparableError
 from ..regression.comparing import compare
@@ -151,7 +151,7 @@ def run_overview(run: Run, count: int = 10) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (height, <= 900, 3), uint8
+    ndarray, (height, width, 3), uint8
 
     Raises
     ------
@@ -167,7 +167,7 @@ def run_overview(run: Run, count: int = 10) -> np.ndarray:
     method, probe = next(iter(taken[-1].maps)), run.probe
     taken = [snapshot for snapshot in taken if method in snapshot.maps]
     rows = [
-        Row(probe.names[i], probe.pictures[i], [snapshot.maps[method][i] for snapshot in taken])
+        Track(probe.names[i], probe.pictures[i], [snapshot.maps[method][i] for snapshot in taken])
         for i in pick_evenly(len(probe), count)
     ]
     return overview(rows, [snapshot.step for snapshot in taken])
