@@ -277,7 +277,7 @@ def test_the_log_thread_is_not_needed_to_take_a_snapshot(tmp_path):
     assert len(list_snapshots(tmp_path)) == 1
 
 
-class Counting(gluon.nn.HybridSequential):
+class Counting(gluon.nn.Sequential):
     """Keeps state in `forward`: counts its calls, and a moving mean that it writes into a parameter."""
 
     def __init__(self):
