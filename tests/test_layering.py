@@ -61,7 +61,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
 }
 
-GROUND = {"archive", "checks", "mxnet_door", "mxnet_later", "showing", "version"}
+GROUND = {"archive", "checks", "files", "mxnet_door", "mxnet_later", "safe_text", "showing", "version"}
 """Modules at the package's top that are the ground floor; the others there are faces."""
 
 MXNET = {"nets", "attribution", "pretrained", "demo", "faces"}
