@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         save_junit(report, options.junit)
     if options.json is not None:
         save_json(report, options.json)
-    say(str(report))
+    say(*str(report).split("\n"))
     return 0 if report.passed else 1
 
 

@@ -119,7 +119,7 @@ def save_junit(report: Report, path) -> None:
         if not finding.passed:
             failure = ElementTree.SubElement(case, "failure", message=describe(finding))
             first = finding is report.failures[0]
-            failure.text = _xml_text(str(report) if first else f"see {report.failures[0].rule}")
+            failure.text = _xml_text("\n".join(report.lines()) if first else f"see {report.failures[0].rule}")
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
