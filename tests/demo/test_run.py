@@ -35,7 +35,7 @@ def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path,
     assert "The biased run, checked against the honest one:\nattention check " in printed
     assert "energy/tag within noise: mean 0." in printed
     assert f"picture: {tmp_path / 'report.png'}" in printed
-    assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 672
+    assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 1360
     assert len(vc.Baseline.load(tmp_path / "baseline.npz")) == 1
     for name in ("biased", "honest"):
         assert len(list_snapshots(tmp_path / name)) == 3

@@ -82,7 +82,8 @@ def run(
         outcomes[name] = _train(name, training, probe, logdir / name, seed)
     print(table(outcomes, probe))
     print(f"\nThe biased run, checked against the honest one:\n{check(logdir, probe)}")
-    print(f"\nPictures: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
+    print(f"\nThrough training: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
+    print(f"What they look at: {', '.join(str(logdir / name / 'peaks.png') for name in outcomes)}")
     print(f"To watch: tensorboard --logdir {logdir} --samples_per_plugin images=1000")
     return outcomes
 
