@@ -196,8 +196,8 @@ def test_images_left_out_are_counted_in_the_legend():
     def legend(count):
         return sheets.overview([Track("a", PHOTO, [CAM])] * count, [1])[-56:]
 
-    assert (legend(12)[:, 450:] != 255).any()
-    assert not (legend(10)[:, 450:] != 255).any()
+    assert (legend(12)[:, 560:] != 255).any()
+    assert not (legend(10)[:, 560:] != 255).any()
 
 
 def test_an_overview_needs_a_map_for_each_step():

@@ -28,7 +28,11 @@ BREAK = 16  # px, between two steps some between which are left out
 AS_ROWS = 6  # images up to which an overview has a row for each and a column for each step
 STEPS = 8  # at most in that case
 AS_COLUMNS = 10  # images at most that have columns
-NAME, SMALL = 30, 26  # px, sizes of texts
+NAME, SMALL, LEGEND = (
+    42,
+    28,
+    36,
+)  # px, sizes of texts: 12 px on a card, which shows every third or fourth pixel
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ def _legend(
 
 
 def _legend_width(items: Sequence[tuple[np.ndarray | bool | None, str]]) -> int:
-    return sum(_swatch_width(swatch) + text_width(words, SMALL) + 24 for swatch, words in items)
+    return sum(_swatch_width(swatch) + text_width(words, LEGEND) + 24 for swatch, words in items)
 
 
 def _swatch_width(swatch: np.ndarray | bool | None) -> int:
@@ -231,5 +235,5 @@ def _write_legend(strip: np.ndarray, items: Sequence[tuple[np.ndarray | bool | N
         elif swatch is not None:
             strip[middle - 12 : middle + 12, x : x + swatch.shape[1]] = swatch
         x += _swatch_width(swatch)
-        write(strip, (x, 0, x + text_width(words, SMALL), len(strip)), words, SMALL, GREY)
-        x += text_width(words, SMALL) + 24
+        write(strip, (x, 0, x + text_width(words, LEGEND), len(strip)), words, LEGEND, GREY)
+        x += text_width(words, LEGEND) + 24

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import archive
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.result import Attributions, predictions_of, softmax
+from ..attribution.result import Attributions, Coverage, predictions_of, softmax
 from ..attribution.targets import score_of
 from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
@@ -147,8 +147,7 @@ class Snapshot(Shown):
             predictions=predictions,
             targets=classes,
             scores=as_numpy(scores).astype(np.float32),
-            relus=relus,
-            unguided=(),
+            coverage=Coverage(*relus),
             probe=probe,
         )
         step = check_step(step)

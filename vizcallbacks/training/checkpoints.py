@@ -92,7 +92,7 @@ def _files(place: str) -> list[str]:
         names = sorted(name for name in os.listdir(place) if name.endswith(ENDING))
         return [os.path.join(place, name) for name in names]
     if not os.path.exists(place):
-        raise ValueError(
+        raise FileNotFoundError(
             f"{place!r} must be a checkpoint or a folder of them, but is not there; check the path"
         )
     return [place]
@@ -197,7 +197,10 @@ def read_stored(path: str) -> Stored:
             names = []
             for _ in range(_bounded(named, size)):
                 (length,) = _take(file, "<Q")
-                names.append(file.read(_bounded(length, size)).decode("utf-8", "replace"))
+                name = file.read(_bounded(length, size))
+                if len(name) < length:
+                    raise ValueError("it ends too early")
+                names.append(name.decode("utf-8", "replace"))
             if file.tell() != size or len(names) != len(arrays):
                 raise ValueError("its names do not end where it ends")
         except (struct.error, ValueError) as error:

@@ -20,7 +20,7 @@ class SymbolNet:
     path: str
 
     def __call__(self) -> gluon.SymbolBlock:
-        return gluon.SymbolBlock(self.symbol, [mx.sym.var(name) for name in self.inputs])
+        return gluon.SymbolBlock(self.symbol, [mx.sym.var(name, dtype="float32") for name in self.inputs])
 
     @property
     def symbol(self) -> Any:

@@ -260,6 +260,7 @@ class Source:
                 if not self._is_whole(one):
                     break  # those after it wait as well: steps ascend
                 self._last = one.step
+                self._done.add(one.step)
                 since = time.monotonic()
                 yield one
             if self._follow.until is not None and self._last >= self._follow.until:
