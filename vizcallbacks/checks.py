@@ -41,6 +41,14 @@ def check_whole(name: str, value: Any, least: int = 1, *, optional: bool = False
         )
 
 
+def check_step(step: Any) -> int:
+    """The step as Python's int; ValueError unless it is a whole number that TensorBoard's files can hold."""
+    check_whole("step", step, 0)
+    if step >= 2**63:
+        raise ValueError(f"step must be below 2**63, got {step}; count epochs or batches")
+    return int(step)
+
+
 def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str]]) -> dict[str, int]:
     """Raise ValueError unless arrays, as read from a file, have the types and shapes of a layout.
 

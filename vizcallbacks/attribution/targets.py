@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..checks import as_numpy, check_whole
-from ..mxnet_door import autograd, mx
+from ..mxnet_later import autograd, mx
 
 
 def score_of(targets, labels: np.ndarray | None, count: int) -> Callable:

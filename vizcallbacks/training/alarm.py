@@ -21,8 +21,8 @@ from ..regression.report import Report, accept_command
 from ..regression.report_files import picture, save_picture
 from ..regression.rules import Thresholds, parse_rules
 from ..regression.snapshot import FOLDER, Snapshot
-from ..tensorboard.event_log import Sink
 from .best import Best
+from .jobs import Job, Sink
 
 BEST = "best"
 
@@ -146,16 +146,16 @@ class Alarm:
             return self._action(report) is True
         return ACTIONS[self._action](report, self.violations, logger)
 
-    def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
+    def described(self, report: Report, run: Path) -> tuple[Report, Job]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
         accept = "" if self._baseline is None else accept_command([run], self._accepted, report.snapshot.step)
         report = report.filed(path, accept=accept)
 
         def job(sink: Sink) -> None:
-            sink.text("attention_check/report", f"```\n{report}\n```", report.snapshot.step)
+            sink.text("attention/check_report", f"```\n{report}\n```", report.snapshot.step)
             if report.snapshot.maps:
-                sink.image("attention_check/worst", picture(report, self._probe), report.snapshot.step)
+                sink.image("attention/check_worst", picture(report, self._probe), report.snapshot.step)
                 save_picture(report, self._probe, path)
 
         return report, job
