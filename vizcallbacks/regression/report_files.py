@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from xml.etree import ElementTree
 
 import numpy as np
@@ -69,12 +70,13 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
     return _two_by_two(drawn)
 
 
-def save_picture(report: Report, probe: ProbeSet, path) -> None:
-    """Write `picture` as a PNG file, whole or not at all (OSError)."""
+def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) -> Report:
+    """Write `picture` as a PNG file, whole or not at all (OSError); the report that names it."""
     _write_whole(path, encode(picture(report, probe), "png"))
+    return report.filed(path)
 
 
-def save_json(report: Report, path) -> None:
+def save_json(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
     found = {
         "passed": report.passed,
@@ -102,7 +104,7 @@ def save_json(report: Report, path) -> None:
     _write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
-def save_junit(report: Report, path) -> None:
+def save_junit(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JUnit XML, a test case for each rule; the first failure holds the whole report."""
     suite = ElementTree.Element(
         "testsuite",
@@ -119,7 +121,7 @@ def save_junit(report: Report, path) -> None:
         if not finding.passed:
             failure = ElementTree.SubElement(case, "failure", message=describe(finding))
             first = finding is report.failures[0]
-            failure.text = _xml_text(str(report) if first else f"see {report.failures[0].rule}")
+            failure.text = _xml_text("\n".join(report.lines()) if first else f"see {report.failures[0].rule}")
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
@@ -168,7 +170,7 @@ def _scaled(map_: np.ndarray) -> np.ndarray:
     return (map_ / peak if 0 < peak < np.inf else map_).astype(np.float64)
 
 
-def _write_whole(path, data: bytes) -> None:
+def _write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     with replacing(path) as file:
         file.write(data)
 
