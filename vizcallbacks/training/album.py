@@ -72,6 +72,8 @@ class Album:
         The numbers of the images drawn, in `probe`.
     main : str
         The method that sheets, overview and measures are of.
+    sheets_at : int
+        How many snapshots there were when sheets were drawn last.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Album:
         self._newest: Snapshot | None = None
         self._stride = 1
         self._count = 0
-        self._sheets_at = 0
+        self.sheets_at = 0
 
     @property
     def panel_tags(self) -> list[str]:
@@ -156,9 +158,9 @@ class Album:
 
     def sheets(self, step: int) -> list[Callable]:
         """Jobs that draw overview, peaks and history sheets up to the newest snapshot, unless drawn already."""
-        if self._sheets_at == self._count:
+        if self.sheets_at == self._count:
             return []
-        self._sheets_at = self._count
+        self.sheets_at = self._count
         pages, newest = list(self._pages), self._newest
         jobs = [self._history_job(pages, k, step) for k in range(len(self.shown))]
         jobs.append(self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step))

@@ -26,6 +26,7 @@ from .plan import Plan
 from .run_folder import RunFolder
 
 SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
+PAGE_SECONDS = 30.0  # the page waits so long at most for its newest snapshot
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -73,6 +74,7 @@ class Journal:
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._newest: int | None = None
+        self._report: Report | None = None
         self._written: Mapping[str, int] = {}
         self._saved, self._stalled = threading.Event(), False
         self._saved.set()
@@ -165,8 +167,12 @@ class Journal:
         predicted : mapping of int to ndarray, optional
             As for `Album.add`.
         """
+        sheets_at, self._report = self.album.sheets_at, report
         curves, *own = self.album.add(taken, drawn, report, predicted)
-        jobs, spent = timed([self._saving(taken), *self._logged([curves, *facts, *own, *pictures], taken)])
+        pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
+        jobs, spent = timed(
+            [self._saving(taken), *self._logged([curves, *facts, *own, *pictures, *pages], taken)]
+        )
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(job)
@@ -199,6 +205,15 @@ class Journal:
 
         return save
 
+    def _page_job(self, report: Report | None) -> Job:
+        """The job that writes the interactive page over all snapshots so far."""
+
+        def job(sink: Sink) -> None:
+            self._saved.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
+            self.folder.save_page(report)
+
+        return job
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
         return self.is_open and self._pictures.flush(timeout)
@@ -213,7 +228,8 @@ class Journal:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
         if self.is_open and not self.is_closed:
             if self._newest is not None:
-                for job in self.album.sheets(self._newest):
+                sheets = self.album.sheets(self._newest)
+                for job in [*sheets, *([self._page_job(self._report)] if sheets else [])]:
                     self._pictures.submit(job)
             self._pictures.close()
             self.log.close()
