@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
                     file.write(encode(_panel(result, i, target), "png"))
                 if options.raw:
                     _save_raw(result, i, path, model, f"{place}.npz")
-                say(f"{path} > {place}.png\n" + "\n".join([*_top(result, i), *_asked(result, i, target)]))
+                say(f"{path} > {place}.png", *_top(result, i), *_asked(result, i, target))
                 gathered.add(result, i, path, results[path])
                 bar.update()
             explained += len(batch.paths)
@@ -169,7 +169,7 @@ def _batches(paths: Sequence[str], model: PretrainedModel, size: int) -> Iterato
 
 def _tell(faults: Sequence[str]) -> None:
     for fault in faults:
-        say(f"not explained: {fault}", sys.stderr)
+        say(f"not explained: {fault}", file=sys.stderr)
 
 
 def _give_memory_back() -> None:
