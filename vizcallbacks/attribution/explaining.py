@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,8 @@ from ..nets.record import Pass
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, METHODS, check_methods
 from .result import Attributions, predictions_of, softmax
-from .targets import score_of
+from .target import Target
+from .targets import target_of
 
 
 def explain(
@@ -75,7 +76,7 @@ def explain(
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = check_methods(methods)
     check_whole("batch_size", batch_size)
-    choose = score_of(targets, probe.labels, len(probe))
+    target = target_of(targets, probe.labels, len(probe))
     layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
     inputs = Inputs(net, probe.images, extra)
     initialise(net, inputs.batch(slice(0, 1)))
@@ -83,11 +84,12 @@ def explain(
     with instrumented(net, compiled) as instruments:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
-            chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, choose, batch_size))
+            chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, target, batch_size))
             layers = chunks[0].layers
         relus, unguided = instruments.relus, tuple(instruments.unguided)
         plain, by_graph = MappingProxyType(instruments.plain_activations), instruments.by_graph
     outputs = _joined([chunk.outputs for chunk in chunks])
+    target = chunks[0].target.joined([chunk.target for chunk in chunks[1:]])
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
     results = [
         Attributions(
@@ -97,7 +99,8 @@ def explain(
             outputs=outputs,
             probabilities=None if outputs is None else softmax(outputs),
             predictions=None if outputs is None else predictions_of(outputs),
-            targets=_joined([chunk.targets for chunk in chunks]),
+            targets=target.classes,
+            target=target,
             scores=np.concatenate([chunk.scores for chunk in chunks]),
             relus=relus,
             unguided=unguided,
@@ -123,7 +126,7 @@ class _Chunk:
     maps: list[dict[str, np.ndarray]]
     notes: list[dict[str, np.ndarray]]
     outputs: np.ndarray | None
-    targets: np.ndarray | None
+    target: Target
     scores: np.ndarray
 
 
@@ -133,7 +136,7 @@ def _explain_chunk(
     part: slice,
     methods: Sequence[str],
     layers: list | None,
-    choose: Callable,
+    target: Target,
     batch_size: int,
 ) -> _Chunk:
     """One batch: a forward pass, then as many walks backwards as the methods need.
@@ -149,10 +152,8 @@ def _explain_chunk(
             run = instruments.forward_to_last(images, extra, image=image, guided=guided)
         else:
             run = instruments.forward(images, layers, extra, image=image, guided=guided)
-        outputs = class_outputs(run.outputs)
-        with autograd.record(train_mode=False):
-            score, classes = choose(run.outputs, outputs, part)
-        run.tape.close(score)
+        chosen, score = scored(run, target.pick(part))
+        outputs = chosen.answers(run.outputs)
         if layers is None:
             layers = [default_layer(run)]
         tapped = taps(run, layers, instruments)
@@ -166,14 +167,12 @@ def _explain_chunk(
         activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
         del run  # and with it the record: methods of many passes need the memory
-        fixed = score_of(classes, None, len(score)) if classes is not None else choose
-        whole = slice(0, len(score)) if classes is not None else part
         shared["passes"] = Passes(
             instruments,
             inputs.images[part],
             inputs.to_net,
             extra,
-            lambda raw: fixed(raw, class_outputs(raw), whole)[0],
+            chosen.score,
             batch_size,
         )
         maps, notes = [], []
@@ -187,7 +186,8 @@ def _explain_chunk(
             notes.append(found[1])
     except mx.MXNetError as error:
         raise failed(images, error) from error
-    return _Chunk(layers, maps, notes, outputs, classes, _single(score))
+    outputs = None if outputs is None else _single(outputs.asnumpy())
+    return _Chunk(layers, maps, notes, outputs, chosen, _single(score))
 
 
 def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
@@ -250,7 +250,10 @@ def taps(run: Pass, layers: list, instruments: Instruments) -> list:
     return [outputs[layer] for layer in layers]
 
 
-def class_outputs(outputs) -> np.ndarray | None:
-    """The net's outputs as (n, classes) float32, if that is what they are."""
-    single = isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 2
-    return outputs.asnumpy().astype(np.float32) if single else None
+def scored(run: Pass, target: Target) -> tuple[Target, Any]:
+    """Fix a target of a pass's images on its outputs, score them, (n,) NDArray, and close the pass's record."""
+    chosen = target.fixed(run.outputs)
+    with autograd.record(train_mode=False):
+        score = chosen.score(run.outputs)
+    run.tape.close(score)
+    return chosen, score

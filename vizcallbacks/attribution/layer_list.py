@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mxnet_door import autograd, gluon
+from ..mxnet_door import gluon
 from ..nets.blocks import ConvLayer, block_paths, find_layers
 from ..nets.inputs import Inputs, initialise
 from ..nets.instrument import Instruments, instrumented
 from ..nets.receptive_field import receptive_fields
 from ..nets.tracing import INPUT, UntraceableError
 from ..probes.probe_set import ProbeSet
-from .explaining import channels_first, class_outputs
-from .targets import score_of
+from .explaining import channels_first, scored
+from .targets import target_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         As `explain` does.
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
-    choose, first = score_of(targets, probe.labels, len(probe)), slice(0, 1)
+    target, first = target_of(targets, probe.labels, len(probe)), slice(0, 1)
     find_layers(net, None)  # raises if there are none
     given = Inputs(net, probe.images, extra).batch(first)
     initialise(net, given)
@@ -80,9 +80,7 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         fields = _receptive_fields(instruments, given)
         paths = {conv: path or conv.name for path, conv in instruments.conv_layers.items()}
         run = instruments.forward(given[0], extra=given[1:])
-        with autograd.record(train_mode=False):
-            score, _ = choose(run.outputs, class_outputs(run.outputs), first)
-        run.tape.close(score)
+        scored(run, target.pick(first))
         reached = run.tape.reached([output for _, output in run.ran])
         shapes = [channels_first(layer, output.asnumpy()).shape for layer, output in run.ran]
     return [

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..probes.probe_set import ProbeSet
 from .methods import METHODS, upsample
+
+if TYPE_CHECKING:
+    from .target import Target  # which uses MXNet, as stored maps must not
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Attributions:
         ReLU-like activations that guided backpropagation covered, and all that ran.
     unguided : tuple of str
         Paths of blocks with activations that it could not cover.
+    target : Target or None
+        What was explained, fixed on these images: as `targets` of another `explain` it is the same question again.
     probe : ProbeSet
         What was explained; made of the images if they were given as an array.
     plain_activations : mapping of str to int
@@ -62,6 +68,7 @@ class Attributions:
     plain_activations: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
     compiled: bool = False
+    target: Target | None = None
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:

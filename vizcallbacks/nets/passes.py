@@ -45,7 +45,7 @@ class Passes:
         self._together = max(1, batch_size // len(images))
 
     def scores(self, batches: Iterable[np.ndarray], count: int, title: str) -> np.ndarray:
-        """The targets' scores on `count` batches, (count, n) float32.
+        """The targets' scores on `count` batches, (count, n), in the net's own precision.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Passes:
             outputs = self._forward(group, record=False).outputs
             with autograd.pause(train_mode=False):
                 found.append(self._score(outputs, len(group)).asnumpy())
-        return np.concatenate(found).reshape(-1, len(self.images)).astype(np.float32)
+        return np.concatenate(found).reshape(-1, len(self.images))
 
     def gradients(
         self, batches: Iterable[np.ndarray], count: int, title: str
@@ -100,5 +100,6 @@ class Passes:
 
 def _part(outputs, rows: slice):
     if isinstance(outputs, (list, tuple)):
-        return type(outputs)(_part(output, rows) for output in outputs)
+        parts = [_part(output, rows) for output in outputs]
+        return type(outputs)._make(parts) if hasattr(outputs, "_make") else type(outputs)(parts)
     return outputs[rows] if isinstance(outputs, mx.nd.NDArray) else outputs

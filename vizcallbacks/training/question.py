@@ -11,7 +11,7 @@ import numpy as np
 from ..attribution.explaining import explain
 from ..attribution.methods import METHODS, check_methods
 from ..attribution.result import Attributions
-from ..attribution.targets import score_of, targets_of
+from ..attribution.targets import target_of, targets_of
 from ..checks import as_numpy, check_whole
 from ..mxnet_door import gluon
 from ..probes.probe_set import ProbeSet
@@ -38,7 +38,7 @@ class Question:
         self, probe: ProbeSet, methods: Sequence[str] | str, layer, targets, batch_size: int, extra: Sequence
     ) -> None:
         check_whole("batch_size", batch_size)
-        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
+        target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         if isinstance(layer, (list, tuple)):
             raise ValueError(
                 f"layer must be one Conv2D, its name or path, got {layer!r}; use a monitor for each"
