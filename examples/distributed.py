@@ -4,8 +4,8 @@ On one machine, a scheduler, a server and two workers:
 
     export DMLC_PS_ROOT_URI=127.0.0.1 DMLC_PS_ROOT_PORT=9091 DMLC_NUM_SERVER=1 DMLC_NUM_WORKER=2
     export DMLC_INTERFACE=lo DMLC_NODE_HOST=127.0.0.1
-    DMLC_ROLE=scheduler python -c "import mxnet" &
-    DMLC_ROLE=server python -c "import mxnet" &
+    DMLC_ROLE=scheduler python -c "import vizcallbacks.mxnet_door" &
+    DMLC_ROLE=server python -c "import vizcallbacks.mxnet_door" &
     DMLC_ROLE=worker python examples/distributed.py --shard-probes &
     DMLC_ROLE=worker python examples/distributed.py --shard-probes
     wait
@@ -17,12 +17,9 @@ the probe images, in a sub-run of its own that TensorBoard shows beside the othe
 
 import argparse
 
-import mxnet as mx
-from mxnet import gluon
-from mxnet.gluon.contrib.estimator import Estimator
-
 import vizcallbacks as vc
 from vizcallbacks.demo import clever_hans
+from vizcallbacks.mxnet_door import estimator, gluon, mx  # so that they work beside NumPy 1.24 and newer
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--logdir", default="runs/distributed")
@@ -48,7 +45,7 @@ probe = vc.ProbeSet(
     pictures=validation.pictures[:8],
     class_names=[f"digit {digit}" for digit in range(10)],
 )
-estimator = Estimator(
+trained = estimator.Estimator(
     net,
     gluon.loss.SoftmaxCrossEntropyLoss(),
     train_metrics=mx.metric.Accuracy(),
@@ -57,5 +54,5 @@ estimator = Estimator(
     ),
 )
 handler = vc.AttentionHandler(probe, options.logdir, shard_probes=options.shard_probes)
-estimator.fit(train_data, epochs=options.epochs, event_handlers=[handler])
+trained.fit(train_data, epochs=options.epochs, event_handlers=[handler])
 print(f"To watch: tensorboard --logdir {options.logdir} --samples_per_plugin images=1000")

@@ -5,13 +5,14 @@ GluonCV's cifar_resnet20_v1 on handwritten digits pasted on photographs; under a
 
 import argparse
 
-import mxnet as mx
-from gluoncv.model_zoo import get_model
-from mxnet import gluon
-from mxnet.gluon.contrib.estimator import Estimator
-
 import vizcallbacks as vc
 from vizcallbacks.demo import clever_hans
+from vizcallbacks.mxnet_door import (
+    estimator,
+    gluon,
+    gluoncv_model_zoo,
+    mx,
+)  # so that they work beside NumPy 1.24 and newer
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--logdir", default="runs/estimator")
@@ -29,7 +30,7 @@ validation_data = gluon.data.DataLoader(
     gluon.data.ArrayDataset(validation.images, validation.labels.astype("float32")), batch_size=64
 )
 
-net = get_model("cifar_resnet20_v1", classes=10)
+net = gluoncv_model_zoo().get_model("cifar_resnet20_v1", classes=10)
 net.initialize(mx.init.Xavier())
 net.hybridize(static_alloc=True)
 
@@ -40,13 +41,13 @@ probe = vc.ProbeSet(
     class_names=[f"digit {digit}" for digit in range(10)],
     masks={"object": validation.masks["object"][:8]},
 )
-estimator = Estimator(
+trained = estimator.Estimator(
     net,
     gluon.loss.SoftmaxCrossEntropyLoss(),
     train_metrics=mx.metric.Accuracy(),
     trainer=gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.003}),
 )
-estimator.fit(
+trained.fit(
     train_data,
     val_data=validation_data,
     epochs=options.epochs,

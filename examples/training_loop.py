@@ -5,13 +5,11 @@ Handwritten digits (scikit-learn), a small net, a plain Gluon loop; under a minu
 
 import argparse
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
-from mxnet.gluon import nn
 from sklearn.datasets import load_digits
 
 import vizcallbacks as vc
+from vizcallbacks.mxnet_door import autograd, gluon, mx, nn  # so that they work beside NumPy 1.24 and newer
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--logdir", default="runs/training_loop")

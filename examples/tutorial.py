@@ -21,15 +21,14 @@
 import os
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
 import skimage
 from matplotlib import pyplot as plt
-from mxnet import autograd, gluon
-from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
 from PIL import Image
 from sklearn import datasets
 
+from vizcallbacks.mxnet_door import autograd, gluon, mx  # so that they work beside NumPy 1.24 and newer
+from mxnet.gluon.nn import BatchNorm, Dense, Dropout, MaxPool2D
 from vizcallbacks import explain, gradcam, pretrained
 from vizcallbacks.demo import clever_hans
 from vizcallbacks.pretrained import zoo

@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 import signal
 
-import mxnet as mx
 import numpy as np
 import pytest
+
+from vizcallbacks.mxnet_door import gluoncv_model_zoo, mx
+
+gluoncv_model_zoo()  # tests import GluonCV by its own name, and its warnings would be errors
 
 
 def pytest_configure():

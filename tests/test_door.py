@@ -75,6 +75,62 @@ def test_public_names_of_stored_maps_work_without_mxnet(name):
     python(f"import vizcallbacks as vc; vc.{name}", blocked=True)
 
 
+WATCHING = ["monitor", "plan", "journal", "run_folder", "album", "alarm", "jobs", "workers", "budget"]
+
+
+def test_what_watches_a_training_loads_without_mxnet():
+    python(f"import {', '.join(f'vizcallbacks.training.{name}' for name in WATCHING)}", blocked=True)
+
+
+MADE = """
+import logging, sys, numpy as np, vizcallbacks as vc
+from vizcallbacks.training.album import Album
+from vizcallbacks.training.alarm import Alarm
+from vizcallbacks.training.journal import Journal
+from vizcallbacks.training.plan import Plan
+from vizcallbacks.training.run_folder import RunFolder
+run, baseline = sys.argv[1:]
+probe = vc.ProbeSet.load(baseline + "/run/attention/probe.npz")
+checked = {"baseline": baseline + "/baseline.npz", "methods": "grad_cam"}
+plan = Plan(probe, **checked)
+Journal(plan, run, logging.getLogger())
+RunFolder(run, "", logging.getLogger())
+Album(probe, ("grad_cam",), 4)
+Alarm(probe, ("grad_cam",), checked["baseline"])
+vc.AttentionMonitor(probe, run, **checked).close()
+for wrong in ({"methods": "cam"}, {"targets": [0]}, {"targets": "labels"}, {"batch_size": 0}):
+    try:
+        vc.AttentionMonitor(probe, run, **wrong)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_what_watches_a_training_is_made_and_checks_its_arguments_without_mxnet(tmp_path):
+    printed = python(MADE, tmp_path / "run", OLD, blocked=True).splitlines()
+    assert [line.split()[0] for line in printed] == ["methods", "targets", "targets", "batch_size"]
+    assert not (tmp_path / "run").exists()
+
+
+RECORDED = """
+import sys, numpy as np, vizcallbacks as vc
+run, old = sys.argv[1:]
+probe = vc.ProbeSet.load(old + "/probe.npz")
+rng = np.random.RandomState(0)
+with vc.AttentionMonitor(probe, run, baseline=old + "/baseline.npz", on_error="raise") as monitor:
+    for step in range(3):
+        maps = {"grad_cam": rng.uniform(size=(4, 8, 8))}
+        monitor.record(step, maps, outputs=rng.normal(size=(4, 4)), layer="4")
+    print(monitor.failures, monitor.report.passed)
+"""
+
+
+def test_maps_from_elsewhere_are_logged_checked_and_kept_without_mxnet(tmp_path):
+    assert python(RECORDED, tmp_path, OLD, blocked=True).split() == ["0", "False"]
+    assert len(list(tmp_path.glob("attention/snapshot-*.npz"))) == 3
+    assert len(list(tmp_path.glob("*tfevents*"))) == 1
+
+
 COMMAND = "import sys; from vizcallbacks.cli import main; sys.exit(main(sys.argv[1:]))"
 
 

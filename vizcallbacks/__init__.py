@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import showing
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .attribution.randomisation import Sanity, sanity
     from .attribution.result import Attributions
     from .nets.instrument import instrumented
+    from .pictures.peaks import Peaks, peaks
     from .probes.probe_set import ProbeSet
     from .regression.baseline import Baseline, NotComparableError
     from .regression.comparing import compare
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from .training.alarm import AttentionAlarm
     from .training.handler import AttentionHandler
     from .training.monitor import AttentionMonitor
+    from .training.replay import replay
+    from .view.run import Run
 
 _MODULES = {
     "AttentionAlarm": "training.alarm",
@@ -35,8 +39,10 @@ _MODULES = {
     "Baseline": "regression.baseline",
     "Layer": "attribution.layer_list",
     "NotComparableError": "regression.baseline",
+    "Peaks": "pictures.peaks",
     "ProbeSet": "probes.probe_set",
     "Report": "regression.report",
+    "Run": "view.run",
     "Sanity": "attribution.randomisation",
     "Snapshot": "regression.snapshot",
     "ask_net": "attribution.asking",
@@ -46,7 +52,9 @@ _MODULES = {
     "instrumented": "nets.instrument",
     "layers": "attribution.layer_list",
     "nn": "",
+    "peaks": "pictures.peaks",
     "pretrained": "",
+    "replay": "training.replay",
     "sanity": "attribution.randomisation",
     "targets": "",
 }
@@ -60,8 +68,10 @@ __all__ = [
     "Baseline",
     "Layer",
     "NotComparableError",
+    "Peaks",
     "ProbeSet",
     "Report",
+    "Run",
     "Sanity",
     "Snapshot",
     "__version__",
@@ -72,10 +82,15 @@ __all__ = [
     "instrumented",
     "layers",
     "nn",
+    "peaks",
     "pretrained",
+    "replay",
     "sanity",
     "targets",
 ]
+
+
+showing.filled_by(f"{__name__}.view.frames")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,63 @@ def check_whole(name: str, value: Any, least: int = 1, *, optional: bool = False
         raise ValueError(
             f"{name} must be an int of at least {least}{', or None' if optional else ''}, got {value!r}"
         )
+
+
+def check_step(step: Any) -> int:
+    """The step as Python's int; ValueError unless it is a whole number that TensorBoard's files can hold."""
+    check_whole("step", step, 0)
+    if step >= 2**63:
+        raise ValueError(f"step must be below 2**63, got {step}; count epochs or batches")
+    return int(step)
+
+
+def check_arrays(arrays: Mapping[str, Any], layout: Mapping[str, tuple[type, str]]) -> dict[str, int]:
+    """Raise ValueError unless arrays, as read from a file, have the types and shapes of a layout.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    layout : mapping of str to (type, str)
+        Name -> the NumPy type of its values, such as ``numpy.float32`` or ``numpy.integer``, and its axes,
+        "N h w". A capital letter stands for the same length in every array, a small one for any. No length is 0.
+
+    Returns
+    -------
+    dict of str to int
+        Capital letter -> length.
+
+    Examples
+    --------
+    >>> layout = {"images": (np.floating, "N c h w"), "labels": (np.integer, "N")}
+    >>> check_arrays({"images": np.zeros((2, 3, 8, 8)), "labels": np.array([0, 1])}, layout)
+    {'N': 2}
+    >>> check_arrays({"images": np.zeros((2, 3, 8, 8)), "labels": np.array([0, 1, 2])}, layout)
+    Traceback (most recent call last):
+    ...
+    ValueError: 'labels' must be integer (N) with N = 2, but is int64 (3,)
+    """
+    lengths: dict[str, int] = {}
+    for name, (kind, axes) in layout.items():
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name!r} is missing")
+        letters = axes.split()
+        fits = np.issubdtype(array.dtype, kind) and array.ndim == len(letters) and 0 not in array.shape
+        found = dict(zip(letters, array.shape))
+        if not fits or any(lengths.get(letter, length) != length for letter, length in found.items()):
+            known = ", ".join(f"{letter} = {lengths[letter]}" for letter in letters if letter in lengths)
+            raise ValueError(
+                f"{name!r} must be {kind.__name__} ({', '.join(letters)}){' with ' * bool(known)}{known}, "
+                f"but is {array.dtype} {array.shape}"
+            )
+        lengths.update((letter, length) for letter, length in found.items() if letter.isupper())
+    return lengths
+
+
+def check_texts(name: str, value: Any, count: int | None = None) -> tuple[str, ...]:
+    """A list of texts as a tuple, of `count` if that is given; ValueError if it is anything else."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{name} must be a list of texts, got {value!r:.80}")
+    if count is not None and len(value) != count:
+        raise ValueError(f"{name} must be {count} texts, got {len(value)}")
+    return tuple(value)

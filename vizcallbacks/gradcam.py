@@ -28,7 +28,7 @@ from .nets.inputs import Inputs, initialise
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
 from .pictures.render import overlay, robust_maximum
-from .probes.sources import check_images
+from .probes.checks import check_images
 
 __all__ = [
     "Activation",
@@ -98,11 +98,11 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     layers = find_layers(net, _one_layer(conv_layer_name))
     batch = Inputs(net, images, ()).batch(slice(0, 1))
     initialise(net, batch)
-    with instrumented(net) as instruments:
-        run = instruments.forward(batch[0], layers, image=False, guided=False)
+    with instrumented(net) as runner:
+        run = runner.forward(batch[0], layers, image=False, guided=False)
         scored(run, target)
         layer = default_layer(run) if layers is None else layers[0]
-        tapped = taps(run, [layer], instruments)
+        tapped = taps(run, [layer], runner)
         gradients = run.tape.walk(tapped, last=True)
         return tuple(channels_first(layer, array)[0] for array in (tapped[0].asnumpy(), gradients[0]))
 

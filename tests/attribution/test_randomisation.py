@@ -164,5 +164,5 @@ def test_a_monitor_logs_it_every_so_many_snapshots(tmp_path):
     ):
         curve = {event.step: event.value for event in found.Scalars(f"attention_sanity/saliency_{name}")}
         assert curve == {1: pytest.approx(values.mean()), 3: pytest.approx(values.mean())}
-    with pytest.raises(ValueError, match="sanity_period must be an int of at least 1, got 0"):
+    with pytest.raises(ValueError, match="sanity_period must be an int of at least 1, or None, got 0"):
         vc.AttentionMonitor(PROBE, tmp_path, sanity_period=0)

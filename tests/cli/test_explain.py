@@ -120,7 +120,7 @@ def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
     _, _, out, good = odd
     names = [Path(name).stem for name in good if name != "print.tif"] + ["print-2", "cat", "cat-2"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        f"{n}.{end}" for n in names for end in ("png", "npz")
+        ["peaks.png", *(f"{n}.{end}" for n in names for end in ("png", "npz"))]
     )
     for cat, source in (("cat", CAT), ("cat-2", CHINA)):
         picture = np.load(out / f"{cat}.npz")["picture"]
@@ -130,7 +130,7 @@ def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
 def test_a_second_run_into_the_same_folder_does_not_explain_its_own_pictures(odd):
     _, again, out, _ = odd
     assert f"9 of 13 explained, pictures in {out}" in again.stdout
-    assert len(list(out.glob("*.png"))) == 9
+    assert len(list(out.glob("*.png"))) == 9 + 1  # and peaks.png, of all
 
 
 def test_pictures_show_what_the_net_saw_beside_a_map_for_each_method(odd):
@@ -197,7 +197,10 @@ def test_a_net_of_ones_own_and_its_names(own, tmp_path, capsys):
     assert printed.out.count("layer") == 1
     assert printed.out.endswith(f"5 of 5 explained, pictures in {out}\n")
     assert printed.err == ""
-    assert sorted(path.name for path in out.iterdir()) == [f"{i}.png" for i in range(5)]
+    assert sorted(path.name for path in out.iterdir()) == [*(f"{i}.png" for i in range(5)), "peaks.png"]
+    assert f"what the maps peak at, by class: {out / 'peaks.png'}\n" in printed.out
+    drawn = cv2.imread(str(out / "peaks.png"))
+    assert drawn.shape[1] >= 1.6 * drawn.shape[0]
 
 
 @pytest.mark.parametrize("target", ["7", "NAME 7"])
@@ -309,6 +312,16 @@ def test_names_are_their_own_numbered_where_alike():
     assert names == ["cat", "cat-2", "Cat-3", "cat-2-2", "ein Bild.tar.gz", ".x", "a b\n"]
     long = result_names(["ü" * 126 + ".jpg", "ü" * 126 + ".png"])
     assert long == ["ü" * 100, "ü" * 100 + "-2"]
+    assert result_names(["Peaks.png", "b.png"]) == ["Peaks-2", "b"]
+    assert result_names(["peaks.png"]) == ["peaks"]
+
+
+def test_a_photograph_is_not_written_over_by_the_picture_of_all(own, tmp_path, capsys):
+    shutil.copy(CAT, tmp_path / "peaks.png")
+    photographs = [tmp_path / "peaks.png", own / "photographs"]
+    assert cli.main([*arguments(own, *photographs), "--out", str(tmp_path)]) == 2
+    assert "the photograph peaks.png, as the picture of all would be called" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["peaks.png"]
 
 
 def test_folders_are_searched_in_order_each_file_once_and_nothing_hidden(tmp_path):
@@ -342,7 +355,7 @@ def test_names_that_the_terminal_does_not_have_are_no_error(own, tmp_path):
     assert r"caf\udce9.png > " in done.stdout
     assert r"break\x1b[31m.png > " in done.stdout
     assert sorted(os.listdir(os.fsencode(out)))[0] == b"%s{}.npz"
-    assert len(os.listdir(out)) == 10
+    assert len(os.listdir(out)) == 11
 
 
 def read_terminal(command, environment):

@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-from dataclasses import replace
 
-import mxnet as mx
 import pytest
-from mxnet import gluon
-from mxnet.gluon.contrib.estimator import Estimator
 
 import vizcallbacks as vc
 from vizcallbacks import cli
-from vizcallbacks.demo import clever_hans
 from vizcallbacks.demo import run as demo
 from vizcallbacks.regression.snapshot import list_snapshots
 
+from ..helpers.demo_training import train
+
 EPOCHS = 5
-
-
-def train(name, seed, probe, folder, **options):
-    """A run of the demo's network, shortened; returns the handler."""
-    training = replace(clever_hans.RUNS[name], epochs=EPOCHS)
-    net = clever_hans.network(seed)
-    net.hybridize(static_alloc=True, static_shape=True)
-    estimator = Estimator(
-        net,
-        gluon.loss.SoftmaxCrossEntropyLoss(),
-        train_metrics=mx.metric.Accuracy(),
-        trainer=clever_hans.trainer(net, training),
-    )
-    estimator.logger.setLevel(logging.ERROR)
-    handler = vc.AttentionHandler(probe, folder, methods="grad_cam", show=2, batch_size=50, **options)
-    data = clever_hans.training_data(training, seed)
-    estimator.fit(data, epochs=EPOCHS, event_handlers=[handler])
-    return handler
 
 
 @pytest.mark.slow
@@ -45,7 +23,7 @@ def test_the_biased_network_is_stopped_and_fails_the_check_that_honest_ones_pass
     runs = {name: str(tmp_path / name) for name in ("first", "second", "third", "biased")}
     baseline = str(tmp_path / "baseline.npz")
     for seed, name in enumerate(("first", "second")):
-        train("honest", seed, probe, runs[name])
+        train("honest", seed, probe, runs[name], EPOCHS)
     assert cli.main(["accept", runs["first"], runs["second"], "--out", baseline]) == 0
 
     alarm = {
@@ -54,13 +32,13 @@ def test_the_biased_network_is_stopped_and_fails_the_check_that_honest_ones_pass
         "patience": 2,
         "action": "stop",
     }
-    third = train("honest", 2, probe, runs["third"], **alarm)
+    third = train("honest", 2, probe, runs["third"], EPOCHS, **alarm)
     assert not third.monitor.should_stop
     assert len(list_snapshots(runs["third"])) == 1 + EPOCHS
     capsys.readouterr()
     assert cli.main(["check", runs["third"], "--baseline", baseline]) == 0
 
-    biased = train("biased", 2, probe, runs["biased"], **alarm)
+    biased = train("biased", 2, probe, runs["biased"], EPOCHS, **alarm)
     assert biased.monitor.should_stop
     last = vc.Snapshot.load(list_snapshots(runs["biased"])[-1])
     assert last.step < EPOCHS

@@ -474,7 +474,7 @@ def test_a_file_of_a_list_and_one_that_is_not_there_are_refused(tmp_path):
         ({"class_names": ["a"]}, "for 1000 classes, got classes=None and 1 class_names"),
         ({"name": "cifar_resnet20_v1", "class_names": ["a"]}, "for 10 classes"),
         ({"params": "x", "classes": 3, "class_names": ["a"]}, "one for each of 3 classes, got 1"),
-        ({"params": "x", "classes": 0}, "classes must be an int of at least 1, got 0"),
+        ({"params": "x", "classes": 0}, "classes must be an int of at least 1, or None, got 0"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(tmp_path, options, words):

@@ -16,10 +16,9 @@ from hypothesis.extra import numpy as hnp
 
 import vizcallbacks as vc
 from vizcallbacks import archive
-from vizcallbacks.measures.of_one_map import MEASURES
-from vizcallbacks.measures.of_two_maps import SIMILARITY
 from vizcallbacks.regression.baseline import SCHEMA
-from vizcallbacks.regression.noise import TOLERANCE, margin, mean_of_runs, tolerance_of, usual_variance
+from vizcallbacks.regression.noise import margin, mean_of_runs, usual_variance
+from vizcallbacks.regression.quantities import tolerance_of
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
 from ..helpers.maps import PROPERTIES, random_maps
@@ -169,21 +168,13 @@ def test_the_margin_does_not_depend_on_the_order_of_runs_and_is_never_zero(value
 
 def test_the_margins_of_one_run_are_the_tolerance_and_twice_that():
     mean, images = vc.Baseline.from_snapshots(snapshot(ON_OBJECT, PROBE)).margin("energy/tag")
-    assert mean == pytest.approx(TOLERANCE["energy"])
-    np.testing.assert_allclose(images, [2 * TOLERANCE["energy"]] * 4)
+    assert mean == pytest.approx(tolerance_of("energy/tag"))
+    np.testing.assert_allclose(images, [2 * tolerance_of("energy/tag")] * 4)
 
 
 def test_the_mean_over_runs_leaves_undefined_ones_out():
     found = mean_of_runs(np.array([[1, np.nan, np.nan], [3, 5, np.nan]]))
     np.testing.assert_array_equal(found, [2, 5, np.nan])
-
-
-def test_each_measure_and_similarity_has_a_tolerance():
-    assert set(TOLERANCE) == {*MEASURES, *SIMILARITY, "probability", "flips"}
-    assert tolerance_of("energy/dead") == TOLERANCE["energy"]
-    assert tolerance_of("grad_cam/ssim") == TOLERANCE["ssim"]
-    with pytest.raises(ValueError, match="'within noise' is not known for 'score'.*give a number"):
-        tolerance_of("score")
 
 
 def test_runs_are_compared_in_pairs():
@@ -196,8 +187,8 @@ def test_runs_are_compared_in_pairs():
 
 def test_two_runs_halve_the_tolerance_of_their_similarity():
     mean, images = vc.Baseline.from_snapshots(three_runs(PROBE)[:2]).margin("grad_cam/spearman")
-    assert mean == pytest.approx(TOLERANCE["spearman"] / 2)
-    np.testing.assert_allclose(images, [TOLERANCE["spearman"]] * 4)
+    assert mean == pytest.approx(tolerance_of("grad_cam/spearman") / 2)
+    np.testing.assert_allclose(images, [tolerance_of("grad_cam/spearman")] * 4)
 
 
 def test_a_single_run_is_compared_with_itself():

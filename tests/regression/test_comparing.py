@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 import vizcallbacks as vc
-from vizcallbacks.measures.of_one_map import MEASURES
 from vizcallbacks.measures.of_two_maps import SIMILARITY
-from vizcallbacks.regression.comparing import SENSE
 from vizcallbacks.regression.snapshot import take
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
@@ -258,17 +256,18 @@ def test_what_passes_a_rule_passes_a_looser_one(maps, bound, looser):
 # Errors
 
 
-def test_every_measure_has_a_direction():
-    assert {*MEASURES, *SIMILARITY} < set(SENSE)
-
-
 WRONG = {
     "an unknown measure": (
+        {"energi/dog": "<= 1"},
+        "no measure 'energi/dog'.*energy/tag.*grad_cam/spearman.*flips",
+    ),
+    "a mask that there is not": (
         {"energy/dog": "<= 1"},
-        "no measure 'energy/dog'.*grad_cam/<one>.*energy/tag.*flips",
+        "no measure 'energy/dog', because the probe set has no mask 'dog' \\(its masks are object, tag\\); "
+        "masks are given with the images.*ProbeSet\\(images, masks={'dog': ...}\\)",
     ),
     "an unknown method": ({"saliency/spearman": "<= 1"}, "no measure 'saliency/spearman'"),
-    "an unknown similarity": ({"grad_cam/kendall": "<= 1"}, "of spearman, pearson"),
+    "an unknown similarity": ({"grad_cam/kendall": "<= 1"}, "grad_cam/spearman, grad_cam/pearson"),
     "no tolerance": ({"score": "within noise"}, "not known for 'score'"),
 }
 
@@ -288,7 +287,7 @@ def test_without_a_baseline_there_must_be_rules_and_rules_that_need_none():
     with pytest.raises(ValueError, match="the rule 'dead within 0.1' needs a baseline"):
         vc.compare(now, None, {"dead": "within 0.1"})
     with pytest.raises(
-        ValueError, match="no measure 'grad_cam/spearman' without a baseline; there are score"
+        ValueError, match="no measure 'grad_cam/spearman' without a baseline; measures are energy/object"
     ):
         vc.compare(now, None, {"grad_cam/spearman": ">= 0.5"})
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import vizcallbacks as vc
-from vizcallbacks.pictures.sheets import AMBER, WIDTH, Header, side_by_side
+from vizcallbacks.pictures.grid import Header
+from vizcallbacks.pictures.lettering import AMBER
+from vizcallbacks.pictures.panels import WIDTH, side_by_side
 from vizcallbacks.regression.report_files import picture, save_json, save_junit, save_picture
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
@@ -40,7 +42,8 @@ def test_the_picture_shows_the_worst_image_first_beside_its_baseline():
         violation=f"energy/tag {found[0].values[1]:.3f}, energy/object {found[1].values[1]:.3f}",
     )
     before, now = (maps[1] / maps[1].max() for maps in (ON_OBJECT, ON_TAG.astype(np.float32)))
-    expected = side_by_side(PROBE.pictures[1], before, now, header)
+    outlines = [mask[1] for mask in PROBE.masks.values()]
+    expected = side_by_side(PROBE.pictures[1], before, now, header, outlines=outlines)
     assert drawn.shape == expected.shape
     assert (np.abs(drawn.astype(int) - expected) <= 1).all()
 

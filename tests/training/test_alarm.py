@@ -13,8 +13,8 @@ from mxnet.gluon.contrib.estimator import CheckpointHandler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vizcallbacks as vc
+from vizcallbacks.pictures.lettering import AMBER
 from vizcallbacks.pictures.render import encode
-from vizcallbacks.pictures.sheets import AMBER
 from vizcallbacks.regression.snapshot import list_snapshots, take
 from vizcallbacks.training.alarm import ACTIONS, Alarm, AttentionAlarm
 
@@ -131,13 +131,13 @@ WRONG = {
     "probe": (
         {"baseline": vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe_set(seed=1)))},
         vc.NotComparableError,
-        "of another probe set",
+        "the probe sets differ",
     ),
     "rule": ({"thresholds": {"energy/tag": "low"}}, ValueError, "must be a relation and a number, got 'low'"),
     "mask": (
         {"thresholds": {"energy/dog": "< 1"}},
         ValueError,
-        "no measure 'energy/dog'; there are.*energy/tag",
+        "no measure 'energy/dog', because the probe set has no mask 'dog' \\(its masks are object, tag\\); masks",
     ),
     "alone": ({"thresholds": {"dead": "within 1"}}, ValueError, "'dead within 1' needs a baseline"),
     "similarity alone": ({"thresholds": {"grad_cam/ssim": "> 0"}}, ValueError, "no measure 'grad_cam/ssim'"),
@@ -222,6 +222,7 @@ def test_measures_and_violations_become_curves_and_violating_panels_are_marked(t
         thresholds=rules,
         image_format="png",
         action="log",
+        per_image_curves=True,
     ) as monitor:
         monitor.snapshot(net, 1)
         assert monitor.report.passed
@@ -233,17 +234,15 @@ def test_measures_and_violations_become_curves_and_violating_panels_are_marked(t
     def curve(tag):
         return {event.step: event.value for event in found.Scalars(tag)}
 
-    assert curve("attention_check/violations") == {1: 0, 2: 1}
-    assert curve("attention_check/violating_images") == {1: 0, 2: len(second.findings[0].failing)}
-    assert curve("attention_grad_cam_pearson/_mean")[1] == pytest.approx(1)
-    assert curve("attention_grad_cam_pearson/_mean")[2] == pytest.approx(
-        np.nanmean(second.findings[0].values)
-    )
-    assert set(curve("attention_flips/01_dog")) == set(curve("attention_flips/_mean")) == {1, 2}
+    assert curve("attention_mean/check_violations") == {1: 0, 2: 1}
+    assert curve("attention_mean/check_violating_images") == {1: 0, 2: len(second.findings[0].failing)}
+    assert curve("attention_mean/grad_cam_pearson")[1] == pytest.approx(1)
+    assert curve("attention_mean/grad_cam_pearson")[2] == pytest.approx(np.nanmean(second.findings[0].values))
+    assert set(curve("attention_per_image/flips/01_dog")) == set(curve("attention_mean/flips")) == {1, 2}
     failing = second.findings[0].failing
     assert failing
     for i, name in enumerate(["00_cat", "01_dog", "02_owl", "03_cat"]):
-        assert [amber(event) for event in found.Images(f"attention/{name}")] == [False, i in failing]
+        assert [amber(event) for event in found.Images(f"attention_panels/{name}")] == [False, i in failing]
 
 
 def test_when_it_acts_a_picture_says_where(tmp_path):
@@ -262,8 +261,8 @@ def test_when_it_acts_a_picture_says_where(tmp_path):
     )  # which changes nothing in rules that need no baseline
     assert cv2.imread(reports[0].files[0]).shape[1] == 672
     found = read(tmp_path)
-    assert [event.step for event in found.Images("attention_check/worst")] == [2, 3]
-    assert "attention_check/report/text_summary" in found.Tags()["tensors"]
+    assert [event.step for event in found.Images("attention/check_worst")] == [2, 3]
+    assert "attention/check_report/text_summary" in found.Tags()["tensors"]
 
 
 def test_in_a_loop_by_hand_should_stop_tells(tmp_path):
@@ -347,7 +346,7 @@ def test_stop_ends_the_fit_after_the_epochs_checkpoint(tmp_path):
     fit([handler, checkpoint], epochs=6)
     assert len(list_snapshots(tmp_path / "run")) == 3  # before training, and two epochs
     assert (tmp_path / "net-epoch1batch6.params").exists()
-    assert handler.monitor._closed  # train_end was called
+    assert handler.monitor._journal.is_closed  # train_end was called
 
 
 def test_stop_by_a_batch_ends_the_fit_too(tmp_path):
@@ -403,5 +402,5 @@ def test_the_picture_in_tensorboard_is_the_one_on_disk(tmp_path):
     ) as monitor:
         monitor.snapshot(net, 1)
         path = monitor.report.files[0]
-    (event,) = read(tmp_path).Images("attention_check/worst")
+    (event,) = read(tmp_path).Images("attention/check_worst")
     assert encode(cv2.imread(path)[..., ::-1].copy(), "png") == event.encoded_image_string

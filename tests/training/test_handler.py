@@ -29,7 +29,7 @@ def words(run):
 def test_every_second_epoch_and_before_training(tmp_path):
     fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=2)], epochs=2)
     assert steps(tmp_path) == [0, 2]
-    assert words(tmp_path) == ["before training", "epoch 2"]
+    assert words(tmp_path) == ["before training", "after 2 epochs"]
 
 
 def test_every_epoch_by_default_and_stops_nothing(tmp_path):
@@ -47,7 +47,7 @@ def test_batches_are_the_steps_if_asked_for(tmp_path):
 def test_only_batches(tmp_path):
     fit([vc.AttentionHandler(probe_set(), tmp_path, epoch_period=None, batch_period=4)], epochs=2)
     assert steps(tmp_path) == [0, 4]
-    assert words(tmp_path) == ["before training", "batch 4"]
+    assert words(tmp_path) == ["before training", "after 4 batches"]
 
 
 def test_a_resumed_run_goes_on_counting(tmp_path):
@@ -134,9 +134,17 @@ def test_a_fit_after_one_that_failed_goes_on_with_the_same_handler(tmp_path):
 
 def test_the_same_handler_serves_a_second_fit(tmp_path):
     handler = vc.AttentionHandler(probe_set(), tmp_path)
-    fit([handler], epochs=2)
-    fit([handler], epochs=1)
-    assert steps(tmp_path) == [0, 1]
+    net = fit([handler], epochs=2)
+    fit([handler], epochs=1, net=net)
+    assert steps(tmp_path) == [0, 1, 2, 3]
+    assert words(tmp_path)[-1] == "after 3 epochs"
+
+
+def test_a_second_fit_goes_on_after_a_given_first_epoch_too(tmp_path):
+    handler = vc.AttentionHandler(probe_set(), tmp_path, initial_epoch=5)
+    net = fit([handler], epochs=2)
+    fit([handler], epochs=1, net=net)
+    assert steps(tmp_path) == [5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("hybridize", [False, True])

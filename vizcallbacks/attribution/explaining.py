@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +14,10 @@ from ..checks import check_whole
 from ..mxnet_door import autograd, gluon, mx
 from ..nets.blocks import block_paths, cells, conv_layers, find_layers, layout_of
 from ..nets.inputs import Inputs, failed, initialise
-from ..nets.instrument import Instruments, instrumented
+from ..nets.instrument import instrumented
 from ..nets.passes import Passes
-from ..nets.record import Pass
+from ..nets.runner import Runner
+from ..nets.tape import Pass
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, METHODS, check_methods
 from .result import Attributions, predictions_of, softmax
@@ -50,8 +52,8 @@ def explain(
     layer : Conv2D, str, sequence of these, or None
         The layer of the CAM family: a Conv2D of the net, its name, or its path ("features.8.1.body.3").
         Its output is what the block returns, after its own activation if it has one. None: the last Conv2D to
-        run whose output is larger than 1 x 1 and has a part in the score. A layer that runs several times counts
-        where it ran last.
+        run that depends on the image and whose output is larger than 1 x 1 and has a part in the score. A layer
+        that runs several times counts where it ran last on the way from the image to the score.
     targets : None, "label", int, (N,) ints or callable
         The class whose score is explained: the predicted one, the probe's label, one for all, one for each; or a
         function from the net's outputs to scores, (N,) NDArray, by MXNet operators.
@@ -60,8 +62,8 @@ def explain(
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
     compiled : bool or None
-        True: by the net's compiled graph, which is faster and reaches every activation, or an error if the net
-        cannot be traced; False: by its layers, operator by operator. None: by the graph where there is one.
+        Deprecated, and without effect: there is one way through a net, by its graph. `Attributions.route` tells
+        where the graph is from.
 
     Returns
     -------
@@ -71,8 +73,15 @@ def explain(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as said above, or a part of the net cannot be instrumented.
+        If an argument is invalid, or the net holds what cannot be explained right: a layer without maps of the
+        images, an operator that draws random numbers in predict mode, an operator in Python.
     """
+    if compiled is not None:
+        warnings.warn(
+            "explain(compiled=) has no effect any more and will be removed; leave it out",
+            DeprecationWarning,
+            2,
+        )
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = check_methods(methods)
     check_whole("batch_size", batch_size)
@@ -81,13 +90,11 @@ def explain(
     inputs = Inputs(net, probe.images, extra)
     initialise(net, inputs.batch(slice(0, 1)))
     chunks: list[_Chunk] = []
-    with instrumented(net, compiled) as instruments:
+    with instrumented(net) as runner:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
-            chunks.append(_explain_chunk(instruments, inputs, part, methods, layers, target, batch_size))
+            chunks.append(_explain_chunk(runner, inputs, part, methods, layers, target, batch_size))
             layers = chunks[0].layers
-        relus, unguided = instruments.relus, tuple(instruments.unguided)
-        plain, by_graph = MappingProxyType(instruments.plain_activations), instruments.by_graph
     outputs = _joined([chunk.outputs for chunk in chunks])
     target = chunks[0].target.joined([chunk.target for chunk in chunks[1:]])
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
@@ -102,12 +109,12 @@ def explain(
             targets=target.classes,
             target=target,
             scores=np.concatenate([chunk.scores for chunk in chunks]),
-            relus=relus,
-            unguided=unguided,
-            plain_activations=plain,
+            coverage=runner.coverage,
             notes=_joined_values([chunk.notes[index] for chunk in chunks]),
             probe=probe,
-            compiled=by_graph,
+            route=runner.route or "",
+            reason=runner.reason,
+            purity=runner.purity,
         )
         for index, one in enumerate(layers or [None])
     ]
@@ -131,7 +138,7 @@ class _Chunk:
 
 
 def _explain_chunk(
-    instruments: Instruments,
+    runner: Runner,
     inputs: Inputs,
     part: slice,
     methods: Sequence[str],
@@ -149,14 +156,14 @@ def _explain_chunk(
         guided = "guided_gradient" in needs
         image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
         if layers is None:
-            run = instruments.forward_to_last(images, extra, image=image, guided=guided)
+            run = runner.forward_to_last(images, extra, image=image, guided=guided)
         else:
-            run = instruments.forward(images, layers, extra, image=image, guided=guided)
+            run = runner.forward(images, layers, extra, image=image, guided=guided)
         chosen, score = scored(run, target.pick(part))
         outputs = chosen.answers(run.outputs)
         if layers is None:
             layers = [default_layer(run)]
-        tapped = taps(run, layers, instruments)
+        tapped = taps(run, layers, runner)
         shared: dict[str, Any] = {"images": inputs.images[part]}
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
@@ -168,7 +175,7 @@ def _explain_chunk(
         score = score.asnumpy()
         del run  # and with it the record: methods of many passes need the memory
         shared["passes"] = Passes(
-            instruments,
+            runner,
             inputs.images[part],
             inputs.to_net,
             extra,
@@ -232,22 +239,41 @@ def default_layer(run: Pass):
     ]
     if not large:
         raise ValueError(
-            "no Conv2D on the way to the target's score gave an output larger than 1 x 1, so there is nothing "
-            "to map; use larger images, or name a layer"
+            "no Conv2D on the way from the image to the target's score gave an output larger than 1 x 1, so there "
+            "is nothing to map; use larger images, or name a layer"
         )
     return large[-1]
 
 
-def taps(run: Pass, layers: list, instruments: Instruments) -> list:
-    """The layers' outputs of a pass, NDArrays in the layers' own layout; ValueError where one did not run."""
-    outputs = dict(run.ran)
+def taps(run: Pass, layers: list, runner: Runner) -> list:
+    """The layers' outputs of a pass, NDArrays in the layers' own layout.
+
+    Of a layer that ran several times: where it ran last on the way from the image to the score; if it never has a
+    part in that, where it ran last on the image.
+
+    Raises
+    ------
+    ValueError
+        If a layer gave another number of maps than there are images.
+    """
+    reached = run.tape.reached([output for _, output in run.ran])
+    found = []
     for layer in layers:
-        if layer not in outputs:
-            ran = ", ".join(path for path, conv in instruments.conv_layers.items() if conv in outputs)
+        runs = [
+            (by_gradient, place) for place, by_gradient in enumerate(reached) if run.ran[place][0] == layer
+        ]
+        output = run.ran[max(runs)[1]][1]
+        count, wanted = output.shape[layout_of(layer).index("N")], run.images.shape[0]
+        if count != wanted:
             raise ValueError(
-                f"layer {layer.name!r} did not run on these images; layers that ran: {ran or 'none'}"
+                f"layer {runner.path_of(layer)!r} gave {count} maps for {wanted} images: the net folds "
+                "something into "
+                "the batch axis before it (views, frames or patches), so its maps are not the images'; name "
+                "a layer "
+                "that runs on whole images, or explain one view as the image of a wrapper"
             )
-    return [outputs[layer] for layer in layers]
+        found.append(output)
+    return found
 
 
 def scored(run: Pass, target: Target) -> tuple[Target, Any]:

@@ -7,7 +7,7 @@ alike shows the picture's edges, not the net's reasons.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,6 @@ from ..measures.of_two_maps import spearman
 from ..mxnet_door import gluon, mx
 from ..nets.blocks import block_paths
 from ..probes.probe_set import ProbeSet
-from ..tensorboard.event_log import Sink
 from .explaining import explain
 from .methods import DEFAULT_METHODS, METHODS
 from .result import Attributions
@@ -114,18 +113,6 @@ def sanity(
         similarity={method: np.stack([one[method] for one in found]) for method in before},
         control={method: spearman(maps, _shuffled_maps(maps, generator)) for method, maps in before.items()},
     )
-
-
-def sanity_job(found: Sanity, step: int) -> Callable[[Sink], None]:
-    """The job that logs its means as curves: attention_sanity/grad_cam_head, ..._all, ..._random_map."""
-
-    def job(sink: Sink) -> None:
-        for method, control in found.control.items():
-            rows = zip(found.stages, found.similarity[method])
-            for name, values in (*((stage.split()[0], row) for stage, row in rows), ("random_map", control)):
-                sink.scalar(f"attention_sanity/{method}_{name}", mean_defined(values)[0], step)
-
-    return job
 
 
 @contextmanager

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..nets.coverage import Coverage, Purity
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
+from .class_targets import Predicted
 from .methods import METHODS, upsample
-
-if TYPE_CHECKING:
-    from .target import Target  # which uses MXNet, as stored maps must not
+from .target import Target
 
 
 @dataclass(frozen=True)
-class Attributions:
+class Attributions(Shown):
     """Raw attribution maps of N images, and what the net said about them. ``result[method]`` gives the maps.
 
     Attributes
@@ -37,21 +37,21 @@ class Attributions:
         The classes explained; None if the targets were given as a callable.
     scores : ndarray, (N,), float32
         The explained scores.
-    relus : (int, int)
-        ReLU-like activations that guided backpropagation covered, and all that ran.
-    unguided : tuple of str
-        Paths of blocks with activations that it could not cover.
-    target : Target or None
+    coverage : Coverage
+        What guided backpropagation covered of the net's activations; `relus`, `unguided` and `plain_activations`
+        tell parts of it.
+    target : Target
         What was explained, fixed on these images: as `targets` of another `explain` it is the same question again.
     probe : ProbeSet
         What was explained; made of the images if they were given as an array.
-    plain_activations : mapping of str to int
-        Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
-        sigmoids), "smooth" (ELU, SELU, GELU, tanh).
     notes : mapping of str to ndarray, (N,), float32
         What methods found beside their maps: "integrated_gradients/completeness_gap".
-    compiled : bool
-        Whether the passes went through the net's compiled graph, or through its layers operator by operator.
+    route : "traced" or "recorded"
+        Where the net's graph is from: its symbols, or the record of one run of it.
+    reason : str
+        Why it was not traced.
+    purity : Purity
+        What the net's own code wrote while it ran; all of it was put back.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -62,13 +62,34 @@ class Attributions:
     predictions: np.ndarray | None
     targets: np.ndarray | None
     scores: np.ndarray
-    relus: tuple[int, int]
-    unguided: tuple[str, ...]
+    coverage: Coverage
     probe: ProbeSet
-    plain_activations: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
-    compiled: bool = False
-    target: Target | None = None
+    route: str = "traced"
+    reason: str = ""
+    purity: Purity = field(default_factory=Purity)
+    target: Target = field(default_factory=Predicted)
+
+    @property
+    def relus(self) -> tuple[int, int]:
+        """ReLU-like activations that guided backpropagation covered, and all that ran."""
+        return self.coverage.relus
+
+    @property
+    def unguided(self) -> tuple[str, ...]:
+        """Places of activations that it could not cover: inside compiled control flow."""
+        return self.coverage.unguided
+
+    @property
+    def plain_activations(self) -> Mapping[str, int]:
+        """Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
+        sigmoids), "smooth" (ELU, SELU, GELU, tanh)."""
+        return self.coverage.plain_activations
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the graph is the net's own, traced; see `route`."""
+        return self.route == "traced"
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:

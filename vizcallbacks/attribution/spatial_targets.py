@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..mxnet_door import autograd, mx
+from ..mxnet_later import autograd, mx
 from .target import Target, shapes_of
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..mxnet_door import mx
+from ..mxnet_later import mx
 
 Self = TypeVar("Self", bound="Target")
 Rows = Any
@@ -70,6 +70,10 @@ class Target(ABC):
             for name, one in self._inner().items()
         }
         return replace(self, **own, **inner)
+
+    def instead(self, classes: np.ndarray) -> Target:
+        """The target of other classes, (n,) ints, of as many images; for targets that are classes."""
+        return replace(self, **{name: one.instead(classes) for name, one in self._inner().items()})
 
     def answers(self, outputs: Any) -> Any:
         """The NDArray among the net's outputs that holds its (n, classes) answers, or None."""

@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -20,9 +20,10 @@ from ..attribution.explaining import explain
 from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
-from ..pictures.panels import cells_of, guided_note
+from ..pictures.panels import edges_note, guided_note, header_of, panel, titled_maps
+from ..pictures.peak_sheet import peak_sheet
+from ..pictures.peaks import Peaks, joined, peaks
 from ..pictures.render import encode
-from ..pictures.sheets import Header, panel
 from ..pretrained import models as pretrained
 from ..pretrained.models import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
@@ -30,13 +31,15 @@ from .class_names import find_class, read_classes
 from .terminal import say
 
 DESCRIPTION = (
-    "Writes one picture for each photograph: what the network saw of it, and a map for each method; and "
-    "tells its five most probable classes. Photographs that cannot be read are named, and the others go "
-    "on. Exit code: 0 all explained, 2 some were not, or nothing could be."
+    "Writes one picture for each photograph: what the network saw of it, and a map for each method; of several, "
+    "also DIR/peaks.png: the patches around the maps' maxima, by class. Tells the five most probable classes. "
+    "Photographs that cannot be read are named, and the others go on. Exit code: 0 all explained, 2 some were "
+    "not, or nothing could be."
 )
 TOP = 5  # classes told of each photograph
 SCHEMA = 1  # of the raw maps' files
 PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
+PEAKS = "peaks"  # name of the picture of all photographs
 LONGEST = 200  # bytes of a photograph's name that its results take over: file systems allow 255
 
 
@@ -56,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
     os.makedirs(options.out, exist_ok=True)
     explained = 0
+    looked_at: list[Peaks] = []
     with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
         for batch in _batches(paths, model, options.batch_size):
             _tell(batch.faults)
@@ -84,7 +88,14 @@ def run(options: argparse.Namespace) -> int:
                 say(f"{path} > {place}.png\n" + "\n".join(_top(result, i)))
                 bar.update()
             explained += len(batch.paths)
+            if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
+                looked_at.append(peaks(result, probe))
             _give_memory_back()
+    if looked_at:
+        place = os.path.join(options.out, f"{PEAKS}.png")
+        with archive.replacing(place) as file:
+            file.write(encode(peak_sheet(joined(looked_at)), "png"))
+        say(f"what the maps peak at, by class: {place}")
     say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
     return 2 if faults else 0
 
@@ -92,9 +103,10 @@ def run(options: argparse.Namespace) -> int:
 def result_names(paths: Sequence[str]) -> list[str]:
     """A name for each photograph's results: its own without ending, numbered where several are alike.
 
-    Alike is also what differs in capitals only, which some file systems take for one.
+    Alike is also what differs in capitals only, which some file systems take for one. Of several photographs,
+    none is called "peaks", as the picture of all is.
     """
-    taken: set[str] = set()
+    taken = {PEAKS} if len(paths) > 1 else set()
     names = []
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -118,11 +130,12 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
             "taken for photographs the next time"
         )
     given = {os.path.realpath(path) for path in results}
-    for path, name in results.items():
+    made = {name: repr(path) for path, name in results.items()}
+    for name, of in {**made, **({PEAKS: "all"} if len(results) > 1 else {})}.items():
         if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
             raise ValueError(
                 f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "
-                f"photograph {name}.png, as the picture of {path!r} would be called; name another"
+                f"photograph {name}.png, as the picture of {of} would be called; name another"
             )
 
 
@@ -174,7 +187,8 @@ def _heading(result, model: PretrainedModel) -> str:
         parts.append(f"layer {result.layer!r}")
     if any("guided_gradient" in METHODS[name].needs for name in result.maps):
         parts.append("guided {} of {} ReLUs".format(*result.relus))
-    return ", ".join(parts)
+    note = edges_note(result.maps)
+    return ", ".join(parts) + (f"\n{note}" if note else "")
 
 
 def _top(result, i: int) -> list[str]:
@@ -199,15 +213,17 @@ def _panel(result, i: int, target: int | None) -> np.ndarray:
     """What the net saw, and its maps side by side."""
     predicted, probe = int(result.predictions[i]), result.probe
     is_other = target is not None and target != predicted
-    header = Header(
-        label="" if predicted >= 0 else "the outputs are not numbers (NaN)",
-        prediction=probe.class_name(predicted) if predicted >= 0 else "",
-        probability=float(result.probabilities[i, predicted]) if predicted >= 0 else None,
+    header = header_of(
+        probe,
+        i,
+        predicted,
+        float(result.probabilities[i, predicted]),
         epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
         note=guided_note(result.maps, result.relus),
     )
-    cells = cells_of({name: maps[i] for name, maps in result.maps.items()})
-    return panel(probe.pictures[i], cells, header, PANEL_WIDTH)
+    header = replace(header, label="" if predicted >= 0 else "the outputs are not numbers (NaN)")
+    maps = titled_maps({name: maps[i] for name, maps in result.maps.items()})
+    return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
 
 
 def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> None:

@@ -16,8 +16,12 @@ COMMANDS = {
         "train a network on biased and one on honest pictures, and watch both (about two minutes)",
     ),
     "explain": (".explain", "show what a trained network sees in photographs, and where it looks"),
+    "probe": (".probe", "make a probe set of a folder or dataset, show it, and say what it can tell"),
+    "replay": (".replay", "snapshots from saved checkpoints, after a training or beside it"),
     "accept": (".accept", "make a baseline of one run or several (other seeds)"),
     "check": (".check", "check a run's attention against a baseline; exit code 1 if it regressed"),
+    "report": (".report", "write runs as one interactive page, to open in any browser"),
+    "export": (".export", "write all measures per image, run and step as CSV or JSON"),
 }
 """Name -> module of this room, and a line for the list. The module has ``DESCRIPTION``, ``add_arguments(parser)``
 and ``run(options)``, which returns the exit code."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FLAT = "a flat or dead map"
 
@@ -43,14 +44,14 @@ class Measure:
     dead: float = np.nan
 
 
-def mean_defined(values):
+def mean_defined(values: ArrayLike) -> tuple[float, int]:
     """Mean of the defined (not NaN) values, and how many there are: (float, int). The mean of none is NaN."""
     values = np.asarray(values, dtype=np.float64)
     defined = values[~np.isnan(values)]
     return (float(defined.mean()) if defined.size else float("nan")), int(defined.size)
 
 
-def area_share(masks):
+def area_share(masks: ArrayLike) -> np.ndarray:
     """Share of the image that each mask (N, H, W) bool covers: (N,) float64 in [0, 1].
 
     The chance level of `energy`: what a network scores that looks everywhere alike.
@@ -58,7 +59,7 @@ def area_share(masks):
     return _checked_masks(masks).mean(axis=(1, 2), dtype=np.float64)
 
 
-def pointing(maps, masks):
+def pointing(maps: ArrayLike, masks: ArrayLike) -> np.ndarray:
     """1 where the map's maximum lies in the mask, 0 where it does not.
 
     The pointing game (Zhang et al., 2016, arXiv:1608.00507). A bilinear surface is highest at a cell's
@@ -79,7 +80,7 @@ def pointing(maps, masks):
     return share(hits.sum(axis=(1, 2)), highest.sum(axis=(1, 2)), defined)
 
 
-def energy(maps, masks):
+def energy(maps: ArrayLike, masks: ArrayLike) -> np.ndarray:
     """Share of the shown map's sum that lies in the mask, in [0, 1].
 
     The energy-based pointing game (Wang et al., Score-CAM, arXiv:1910.01279): sum(M o U(L)) / sum(U(L)) with
@@ -98,7 +99,7 @@ def energy(maps, masks):
     return np.clip(share(inside, whole, defined), 0, 1)
 
 
-def entropy(maps):
+def entropy(maps: ArrayLike) -> np.ndarray:
     """How spread out the map is: 0 a single cell, 1 uniform (flat).
 
     -sum p log p / log(h w) with p = L / sum L, the entropy as a share of its maximum.
@@ -113,7 +114,7 @@ def entropy(maps):
     return np.where(defined, np.clip(nats / np.log(cells), 0, 1), np.nan)
 
 
-def gini(maps):
+def gini(maps: ArrayLike) -> np.ndarray:
     """How unequal the n = h w cells are: 0 uniform (flat), 1 - 1/n a single cell.
 
     Gini's coefficient, sum_i (2 i - n - 1) x_i / (n sum x), x ascending, i from 1 (Hurley and Rickard, 2009,
@@ -126,13 +127,13 @@ def gini(maps):
     return np.clip(share(unequal, n * ascending.sum(axis=1), defined & (n > 1)), 0, 1)
 
 
-def dead(maps):
+def dead(maps: ArrayLike) -> np.ndarray:
     """1 where no cell of the map is above zero, else 0. Undefined only for a map that is not finite."""
     values, finite = finite_values(maps)
     return np.where(finite, ~(values > 0).any(axis=(1, 2)), np.nan)
 
 
-def border_share(maps):
+def border_share(maps: ArrayLike) -> np.ndarray:
     """Share of the map's sum in its outermost ring of cells, in [0, 1].
 
     High where the padding answers and not the content. Undefined: a flat or dead map, a map without inner
@@ -159,7 +160,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def bilinear_weights(pixels, cells):
+def bilinear_weights(pixels: int, cells: int) -> np.ndarray:
     """Bilinear upsampling along one side as a matrix (pixels, cells), float64, rows summing to 1.
 
     U(L) = bilinear_weights(H, h) @ L @ bilinear_weights(W, w).T: half-pixel centres, edges held, as
@@ -169,7 +170,7 @@ def bilinear_weights(pixels, cells):
     return np.maximum(0.0, 1 - np.abs(position[:, None] - np.arange(cells)))
 
 
-def gaussian_weights(length, sigma, radius):
+def gaussian_weights(length: int, sigma: float, radius: float) -> np.ndarray:
     """Gaussian smoothing along one side as a matrix (length, length), float64; the window ends at `radius`
     and at the edge, and rows sum to 1."""
     distance = np.arange(length)[:, None] - np.arange(length)
@@ -177,7 +178,7 @@ def gaussian_weights(length, sigma, radius):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def finite_values(maps):
+def finite_values(maps: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The maps (N, h, w) in float64, all zero where one is not finite, and which are finite (N,)."""
     maps = np.asarray(maps)
     if maps.dtype.kind not in "fiub":
@@ -188,7 +189,7 @@ def finite_values(maps):
     return np.where(finite[:, None, None], maps, 0).astype(np.float64), finite
 
 
-def positive_part(maps):
+def positive_part(maps: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """ReLU of the maps scaled to a maximum of 1 (no sum can overflow), and which are finite and not dead."""
     values, _ = finite_values(maps)
     positive = np.maximum(values, 0)
@@ -196,22 +197,22 @@ def positive_part(maps):
     return positive / np.where(highest > 0, highest, 1)[:, None, None], highest > 0
 
 
-def constant(maps):
+def constant(maps: np.ndarray) -> np.ndarray:
     """Where all cells of a map (N, h, w) are equal: (N,) bool."""
     return maps.max(axis=(1, 2)) == maps.min(axis=(1, 2))
 
 
-def flattened(maps):
+def flattened(maps: np.ndarray) -> np.ndarray:
     """Maps (N, h, w) as rows (N, h w)."""
     return maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
 
 
-def share(part, whole, defined):
+def share(part: np.ndarray, whole: np.ndarray, defined: np.ndarray) -> np.ndarray:
     """part / whole where `defined`, NaN elsewhere: all (N,)."""
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=defined)
 
 
-def _checked_masks(masks, count=None):
+def _checked_masks(masks: ArrayLike, count: int | None = None) -> np.ndarray:
     masks = np.asarray(masks)
     if masks.dtype != np.bool_:
         raise TypeError(f"masks must be bool, True inside the region, got {masks.dtype}; use masks > 0")

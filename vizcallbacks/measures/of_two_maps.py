@@ -12,9 +12,10 @@ as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .of_one_map import (
     FLAT,
@@ -28,22 +29,22 @@ from .of_one_map import (
 )
 
 
-def spearman(first, second):
+def spearman(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Rank correlation in [-1, 1]: Pearson's of the ranks, ties sharing their average rank.
 
     Unchanged by any increasing function of either map. Undefined: a constant map.
     """
     first, second, defined = _pair(first, second)
-    return _correlation(_average_ranks(flattened(first)), _average_ranks(flattened(second)), defined)
+    return _correlation(_ranks(first), _ranks(second), defined)
 
 
-def pearson(first, second):
+def pearson(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Linear correlation in [-1, 1]; unchanged by either map's scale and offset. Undefined: constant ones."""
     first, second, defined = _pair(first, second)
     return _correlation(flattened(first), flattened(second), defined)
 
 
-def cosine(first, second):
+def cosine(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Cosine similarity in [-1, 1] (not the distance); unchanged by the scale of either map.
 
     Undefined: a constant map; a flat one would seem similar to any broad one.
@@ -53,7 +54,7 @@ def cosine(first, second):
     return np.where(defined, np.clip(similarity, -1, 1), np.nan)
 
 
-def ssim(first, second):
+def ssim(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Structural similarity in [-1, 1], mean over the cells (Wang et al., 2004, IEEE TIP 13(4)).
 
     Gaussian window 11 x 11, sigma 1.5, K 0.01 and 0.03; the dynamic range is the joint one of the two maps,
@@ -75,7 +76,7 @@ def ssim(first, second):
     return np.where(defined, np.clip(similarity.mean(axis=(1, 2)), -1, 1), np.nan)
 
 
-def top_k_iou(first, second, k=None):
+def top_k_iou(first: ArrayLike, second: ArrayLike, k: int | None = None) -> np.ndarray:
     """Overlap of the k highest cells: intersection / union, in [0, 1] (Ghorbani et al., arXiv:1710.10547).
 
     Ties go to the lower index (row by row). Cells at zero are never among the highest, or two sparse maps
@@ -95,7 +96,7 @@ def top_k_iou(first, second, k=None):
     return share((chosen_first & chosen_second).sum(axis=1), union, defined)
 
 
-def centre_shift(first, second):
+def centre_shift(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Distance between the centres of mass as a share of the map's diagonal, in [0, 1].
 
     In cells of the layer; 0 is the same centre (Ghorbani et al., 2017, arXiv:1710.10547). Undefined: a map
@@ -121,18 +122,11 @@ SIMILARITY: dict[str, Measure] = {
 }
 
 
-def split_similarity(name: str, methods: Collection[str]) -> tuple[str, str]:
-    """ "grad_cam/spearman" -> ("grad_cam", "spearman"); ValueError, with what there is, if it is none of these."""
-    method, _, similarity = name.partition("/")
-    if method not in methods or similarity not in SIMILARITY:
-        raise ValueError(
-            f"there is no measure {name!r}; similarities are {', '.join(f'{m}/<one>' for m in methods)} "
-            f"of {', '.join(SIMILARITY)}"
-        )
-    return method, similarity
-
-
-def _pair(first, second, read=finite_values):
+def _pair(
+    first: ArrayLike,
+    second: ArrayLike,
+    read: Callable[[ArrayLike], tuple[np.ndarray, np.ndarray]] = finite_values,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Both batches as `read` gives them, and where both are defined and not constant."""
     (first, first_defined), (second, second_defined) = read(first), read(second)
     if first.shape != second.shape:
@@ -142,7 +136,13 @@ def _pair(first, second, read=finite_values):
     return first, second, first_defined & second_defined & ~constant(first) & ~constant(second)
 
 
-def _unit(rows):
+def _ranks(maps: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata  # its import takes half a second, and only this measure needs it
+
+    return rankdata(flattened(maps), axis=1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
     """Rows of length 1 (zero rows stay zero); scaled to the peak first, or small squares vanish."""
     peak = np.abs(rows).max(axis=1, keepdims=True)
     rows = rows / np.where(peak > 0, peak, 1)
@@ -150,29 +150,14 @@ def _unit(rows):
     return rows / np.where(length > 0, length, 1)
 
 
-def _correlation(first, second, defined):
+def _correlation(first: np.ndarray, second: np.ndarray, defined: np.ndarray) -> np.ndarray:
     """Pearson's correlation of rows (N, n)."""
     first, second = (_unit(rows) for rows in (first, second))
     first, second = (_unit(rows - rows.mean(axis=1, keepdims=True)) for rows in (first, second))
     return np.where(defined, np.clip((first * second).sum(axis=1), -1, 1), np.nan)
 
 
-def _average_ranks(rows):
-    """Ranks from 1 along each row (N, n); equal values share the mean of the ranks they take up."""
-    order = np.argsort(rows, axis=1, kind="stable")
-    ascending = np.take_along_axis(rows, order, axis=1)
-    place = np.arange(rows.shape[1])
-    step = ascending[:, 1:] != ascending[:, :-1]
-    edge = np.ones((len(rows), 1), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.hstack([edge, step]), place, 0), axis=1)
-    last = np.where(np.hstack([step, edge]), place, place[-1])[:, ::-1]
-    last = np.minimum.accumulate(last, axis=1)[:, ::-1]
-    ranks = np.empty(rows.shape)
-    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=1)
-    return ranks
-
-
-def _highest_cells(rows, k):
+def _highest_cells(rows: np.ndarray, k: int) -> np.ndarray:
     """The k highest of each row (N, n) that are above zero, as bool; ties go to the lower index."""
     order = np.argsort(-rows, axis=1, kind="stable")[:, :k]
     chosen = np.zeros(rows.shape, dtype=bool)
@@ -180,11 +165,11 @@ def _highest_cells(rows, k):
     return chosen & (rows > 0)
 
 
-def _ssim_cells(first, second, offset):
+def _ssim_cells(first: np.ndarray, second: np.ndarray, offset: np.ndarray) -> np.ndarray:
     """SSIM of each cell, for maps in [0, 1] that stand for map + offset with dynamic range 1."""
     rows, columns = (gaussian_weights(length, sigma=1.5, radius=5) for length in first.shape[1:])
 
-    def local_mean(maps):
+    def local_mean(maps: np.ndarray) -> np.ndarray:
         return rows @ maps @ columns.T
 
     mean_1, mean_2 = local_mean(first), local_mean(second)

@@ -12,10 +12,17 @@ import math
 import unicodedata
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 WHITE, PAPER, INK, GREY = (255, 255, 255), (240, 241, 243), (31, 35, 40), (101, 109, 118)
+AMBER = (245, 166, 35)  # of what violates a rule
+RIGHT, WRONG, NEUTRAL = (
+    (0, 90, 181),
+    (190, 80, 0),
+    (87, 96, 106),
+)  # blue and orange: no eye takes one for the other
 TEXT = 27  # px; its capitals are 2.7 % of a panel's 672 px, the least that can be read on TensorBoard's cards
 
 
@@ -54,6 +61,29 @@ def write(canvas, box, text, size, ink, align="left", fill=None, margin=0):
     )
 
 
+def mark(square, right, ink, fill):
+    """A tick (`right` True) or a cross (False) on a square of the canvas, in place.
+
+    Parameters
+    ----------
+    square : ndarray, (side, side, 3), uint8
+        A part of the canvas.
+    right : bool
+    ink, fill : (r, g, b)
+    """
+    side = len(square)
+    square[:] = fill
+    strokes = [[(0.2, 0.55), (0.42, 0.78), (0.8, 0.25)]]
+    if not right:
+        strokes = [[(0.25, 0.25), (0.75, 0.75)], [(0.25, 0.75), (0.75, 0.25)]]
+    drawn = np.zeros((8 * side, 8 * side), np.uint8)
+    for points in strokes:
+        corners = np.rint(np.array(points) * 8 * side).astype(np.int32)
+        cv2.polylines(drawn, [corners], False, (255,), max(1, round(1.1 * side)))
+    shares = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) / 255
+    square[:] = blend(square, np.array(ink), shares)
+
+
 def fitted(template, words, room, size):
     """The template filled with the words, the longest cut with an ellipsis until it is `room` px wide.
 
@@ -78,13 +108,13 @@ def fitted(template, words, room, size):
     return filled(low)
 
 
-def wrapped(text, room):
+def wrapped(text, room, size=TEXT):
     """The text as a list of one line, or of two where it has a space and one is wider than `room` px."""
     words = clean(text).split(" ")
-    if len(words) == 1 or text_width(" ".join(words), TEXT) <= room - 8:
+    if len(words) == 1 or text_width(" ".join(words), size) <= room - 8:
         return [" ".join(words)]
     ways = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
-    return list(min(ways, key=lambda way: max(text_width(line, TEXT) for line in way)))
+    return list(min(ways, key=lambda way: max(text_width(line, size) for line in way)))
 
 
 def clean(text):

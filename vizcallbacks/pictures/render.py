@@ -42,8 +42,8 @@ def overlay(picture, cam, scale=None):
     """A class activation map over the photograph; where the map is low, the photograph shows through.
 
     Upsampled bilinearly, divided by `scale` and clipped to v in [0, 1]; the colour of v covers 0.85 v^0.85
-    of a photograph that has lost half of its own colour. Negative values, which HiResCAM and EigenCAM have,
-    are drawn as zero.
+    of the photograph in grey, as coloured objects look like heat otherwise. Negative values, which HiResCAM and
+    EigenCAM have, are drawn as zero.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def overlay(picture, cam, scale=None):
     if state:
         return _marked(picture, state)
     heat = np.clip(_upsampled(cam, picture) / _checked_scale(scale, cam.max()), 0, 1)
-    return blend(_faded(picture), colour(heat), _opacity(heat))
+    return blend(_grey(picture), colour(heat), _opacity(heat))
 
 
 def difference(picture, change, scale=None):
@@ -156,6 +156,35 @@ def tile(picture, map_, side, kind="cam", scale=None, title=""):
     return letterbox(KINDS[kind](_fit(picture, side), map_, scale), side)
 
 
+def outlined(picture, masks, side, drawn=None):
+    """A square of the picture with the edges of regions, white between dark lines, visible on any ground.
+
+    Parameters
+    ----------
+    picture : ndarray, (H, W, 3), uint8
+    masks : sequence of ndarray, (H', W'), bool
+        Of the whole picture, in any size.
+    side : int, px
+    drawn : ndarray, (side, side, 3), uint8, optional
+        Of the same picture, such as a tile; default: its `letterbox`.
+
+    Returns
+    -------
+    ndarray, (side, side, 3), uint8
+    """
+    square = (letterbox(picture, side) if drawn is None else drawn).copy()
+    height, width = _fitted_size(picture, side)
+    corner = ((side - width) // 2, (side - height) // 2)
+    for mask in masks:
+        shares = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        edges, _ = cv2.findContours(
+            (shares >= 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=corner
+        )
+        for ink, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.drawContours(square, edges, -1, ink, thickness)
+    return square
+
+
 def common_scale(maps):
     """The largest value among those of the maps, (h, w), that are finite; None where none is above zero."""
     peaks = [checked_map(map_, 2, "cam").max() for map_ in maps]
@@ -181,14 +210,16 @@ def encode(picture, format="jpeg"):
     ----------
     picture : ndarray, (H, W, 3), uint8
     format : {"jpeg", "png"}
-        JPEG has quality 90 and colour at full resolution (4:4:4): OpenCV's default of 4:2:0 fades thin lines.
+        JPEG has quality 80 and colour at full resolution (4:4:4): OpenCV's default of 4:2:0 fades thin lines.
+        (WebP would be smaller, but TensorBoard serves it without its type.)
 
     Returns
     -------
     bytes
     """
     full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    options = {"jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90] + full_colour), "png": (".png", [])}
+    small = [cv2.IMWRITE_JPEG_QUALITY, 80, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    options = {"jpeg": (".jpg", small + full_colour), "png": (".png", [])}
     if format not in options:
         raise ValueError(f"format must be one of {', '.join(options)}, got {format!r}")
     extension, parameters = options[format]
@@ -249,23 +280,27 @@ def _opacity(amount):
     return 0.85 * amount**0.85
 
 
-def _faded(picture):
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
-    return ((picture.astype(np.uint16) + grey) // 2).astype(np.uint8)
+def _grey(picture):
+    return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
 def _greyed(picture):
     """Grey with little contrast and light, so that what is drawn on it stands out."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return np.repeat((110 + grey.astype(np.uint16) // 2).astype(np.uint8)[..., None], 3, axis=2)
+    return (110 + _grey(picture).astype(np.uint16) // 2).astype(np.uint8)
 
 
 def _fit(picture, side):
     """Resized in its proportions, the longer edge to `side`; below 24 px, pixels stay visible."""
     longer = max(picture.shape[:2])
-    height, width = (max(1, round(edge * side / longer)) for edge in picture.shape[:2])
+    height, width = _fitted_size(picture, side)
     enlarged = cv2.INTER_NEAREST if longer < 24 else cv2.INTER_CUBIC
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if longer > side else enlarged)
+
+
+def _fitted_size(picture, side):
+    longer = max(picture.shape[:2])
+    height, width = (max(1, round(edge * side / longer)) for edge in picture.shape[:2])
+    return height, width
 
 
 def _checked_scale(scale, maximum):

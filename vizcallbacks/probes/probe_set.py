@@ -14,17 +14,16 @@ from typing import Any, Callable
 import numpy as np
 
 from .. import archive
-from .sources import (
-    as_pictures,
+from .checks import (
     check_images,
     check_labels,
     check_masks,
     check_names,
     check_pictures,
     check_strings,
-    read_dataset,
-    read_folder,
 )
+from .describing import describe
+from .sources import as_pictures, read_dataset, read_folder
 
 SCHEMA = 1
 
@@ -102,6 +101,8 @@ class ProbeSet:
         class_names: Sequence[str] | None = None,
         picture_transform: Callable | None = None,
         seed: int | None = None,
+        size: int | None = None,
+        masks: Any = None,
     ) -> ProbeSet:
         """The first `per_class` images of each class of a Gluon dataset, sorted by class; always the same.
 
@@ -111,10 +112,12 @@ class ProbeSet:
         Parameters
         ----------
         dataset : sequence of (image, label)
-            `len` and `[]`, images as MXNet or NumPy arrays. Give the one without random augmentation.
+            `len` and `[]`, images as MXNet or NumPy arrays. Give the one without random augmentation; a
+            DataLoader is none.
         transform : callable, optional
             Item image -> what the net takes, (C, H, W) float32: the transform of validation. It may be a
-            Gluon block (`gluon.data.vision.transforms`). Default: the item's image is that already.
+            Gluon block (`gluon.data.vision.transforms`), or take (image, label) and return both, as GluonCV's
+            presets for detection do. Default: the item's image is that already.
         classes : ints, optional
             Only these; default: those of `class_names`, or all there are.
         picture_transform : callable, optional
@@ -124,6 +127,17 @@ class ProbeSet:
             net would not lie under its maps.
         seed : int, optional
             Go through the dataset in an order shuffled by this seed; no global random state is used.
+        size : int, optional
+            Resize the short side of the item's image, (H, W, 1 or 3), to it and crop the centre, before
+            `transform`; the result is the display picture.
+        masks : source, or mapping of name to source, optional
+            Regions of the images; a single source is named "object". A source is an array (or list) of (h, w)
+            bool, one for each item of the dataset; a function of (index, item) that gives one; or "label": the
+            items' labels are boxes or class maps, as those of GluonCV's datasets for detection and segmentation.
+            The class that covers most of an image is then its label, and the region of this class the mask;
+            images without an object are left out. See `masks.regions_of` for the arrays.
+            Masks of the size of the item's image go the way of the image, through `transform`; masks of the
+            net's input size are taken as they are.
 
         Returns
         -------
@@ -134,10 +148,15 @@ class ProbeSet:
         ------
         ValueError
             The dataset is empty, a class has fewer images than asked for, the transformed images are not
-            (C, H, W) float32 of one size.
+            (C, H, W) float32 of one size; a mask has another size than both, or the transform cannot be followed
+            (see `following.follow`).
+        TypeError
+            The dataset has no `len` or `[]`, a mask is not bool.
         """
         return cls(
-            **read_dataset(dataset, per_class, transform, classes, class_names, picture_transform, seed)
+            **read_dataset(
+                dataset, per_class, transform, classes, class_names, picture_transform, seed, size, masks
+            )
         )
 
     @classmethod
@@ -148,6 +167,7 @@ class ProbeSet:
         *,
         per_class: int | None = None,
         size: int | None = None,
+        masks: Any = None,
     ) -> ProbeSet:
         """The images of root/<class>/<image>, classes and files in alphabetical order.
 
@@ -166,6 +186,12 @@ class ProbeSet:
         size : int, optional
             Resize the short side to it and crop the centre, before `transform`; the result is the display
             picture. Without it, see `picture_transform` of `from_dataset`.
+        masks : source, or mapping of name to source, optional
+            As for `from_dataset`: an array or list of the images' masks in their order; a function of
+            ("<class>/<file>", (picture, label)). Beside these, a folder of mask files, <class>/<name>.png for
+            <class>/<name>.jpg (see `masks.read_mask`); annotation files, or a folder with some: Pascal VOC,
+            COCO, LabelMe (see `annotations.read_annotations`, whose result serves as well, so that
+            `{"object": a.of("cat"), "tag": a.of("tag")}` tells regions apart by their labels).
 
         Returns
         -------
@@ -176,9 +202,10 @@ class ProbeSet:
         ------
         ValueError
             `root` is no folder or holds no class folders; a class has fewer images than asked for; a file
-            cannot be read as an image; the transformed images are not (C, H, W) float32 of one size.
+            cannot be read as an image; the transformed images are not (C, H, W) float32 of one size; an image
+            has no mask or one of another size, or the transform cannot be followed.
         """
-        return cls(**read_folder(os.fspath(root), transform, per_class, size))
+        return cls(**read_folder(os.fspath(root), transform, per_class, size, masks))
 
     @classmethod
     def load(cls, path: Any) -> ProbeSet:
@@ -225,6 +252,10 @@ class ProbeSet:
             digest.update(json.dumps([name, array.dtype.str, array.shape]).encode() + b"\n")
             digest.update(array.tobytes())
         return digest.hexdigest()
+
+    def describe(self) -> str:
+        """What the set holds, and what it cannot tell: several lines of text."""
+        return describe(self)
 
     def label_name(self, i: int) -> str:
         """The class name of image `i`'s label; the image's own name if there are no labels."""

@@ -1,30 +1,23 @@
-"""ProbeSet's arguments: read from Gluon datasets and folders of class folders, and checked."""
+"""ProbeSet's arguments, read from Gluon datasets and from folders of class folders."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 import cv2
 import numpy as np
 
 from ..checks import as_numpy, check_whole
+from .following import size_of
+from .masks import Chosen, masks_of, regions_of
 from .photographs import IMAGE_ENDINGS, read_photograph
 
 EXAMPLE = "transform=..., e.g. lambda image: image.astype('float32').transpose((2, 0, 1)) / 255"
-
-
-def stacked(what: str, arrays: Any) -> np.ndarray:
-    """The NumPy array of an array, or of a list of arrays of one shape (ValueError if of several)."""
-    if not isinstance(arrays, (list, tuple)):
-        return as_numpy(arrays)
-    listed = [as_numpy(array) for array in arrays]
-    shapes = sorted({array.shape for array in listed})
-    if len(shapes) > 1:
-        raise ValueError(f"{what} must all have one shape, got {shapes}; resize or crop them")
-    return np.stack(listed) if listed else np.zeros(0)
 
 
 def as_pictures(images: np.ndarray) -> np.ndarray:
@@ -60,43 +53,53 @@ def read_dataset(
     class_names: Sequence[str] | None,
     picture_transform: Callable | None,
     seed: int | None,
+    size: int | None,
+    masks: Any,
 ) -> dict[str, Any]:
     """ProbeSet's arguments out of a dataset; see `ProbeSet.from_dataset`."""
     check_whole("per_class", per_class)
+    check_whole("size", size, optional=True)
+    _check_indexable(dataset)
     if len(dataset) == 0:
         raise ValueError("the dataset must hold images, got an empty one")
     if classes is None and class_names is not None:
         classes = range(len(class_names))
+    is_told = any(isinstance(s, str) and s == "label" for s in _each(masks))
     found: dict[int, list[tuple[int, Any]]] = {int(c): [] for c in (() if classes is None else classes)}
     incomplete = set(found)
     order = np.arange(len(dataset)) if seed is None else np.random.default_rng(seed).permutation(len(dataset))
     for index in map(int, order):
-        image, label = _item(dataset, index)
+        item = dataset[index]
+        label = _largest(item, index) if is_told else _label(item, index)
+        if label is None:
+            continue
         if class_names is not None and label >= len(class_names):
             raise ValueError(f"labels must be below {len(class_names)} (class_names), got {label} at {index}")
         if classes is not None and label not in found:
             continue
         chosen = found.setdefault(label, [])
         if len(chosen) < per_class:
-            chosen.append((index, image))
+            chosen.append((index, item))
         if len(chosen) == per_class:
             incomplete.discard(label)
         if classes is not None and not incomplete:
             break
+    if not found:
+        raise ValueError("the dataset must hold labelled objects, got none in any image")
     short = {label: len(chosen) for label, chosen in sorted(found.items()) if len(chosen) < per_class}
     if short:
         raise ValueError(
             f"each class must have per_class={per_class} images, got (class: images) {short}; "
             "give a smaller per_class, or classes=[...] without them"
         )
-    probes = [(label, index, image) for label in sorted(found) for index, image in found[label]]
-    labels, names = [label for label, _, _ in probes], [f"item_{index}" for _, index, _ in probes]
-    arguments = _transformed([image for _, _, image in probes], names, transform, picture_transform)
-    return {**arguments, "labels": labels, "names": names, "class_names": class_names}
+    probes = [
+        (f"item_{index}", label, index, item, None) for label in sorted(found) for index, item in found[label]
+    ]
+    return {**_arguments(probes, transform, picture_transform, size, masks), "class_names": class_names}
 
 
 def read_folder(
-    root: str, transform: Callable | None, per_class: int | None, size: int | None
+    root: str, transform: Callable | None, per_class: int | None, size: int | None, masks: Any
 ) -> dict[str, Any]:
     """ProbeSet's arguments out of root/<class>/<image>; see `ProbeSet.from_folder`."""
     if transform is None and size is None:
@@ -112,8 +115,7 @@ def read_folder(
         raise ValueError(
             f"root must hold class folders, got {root!r} without any; put images in {root}/<class>/"
         )
-    labels: list[int] = []
-    names: list[str] = []
+    probes: list[tuple] = []
     for label, class_name in enumerate(class_names):
         files = sorted(
             f for f in os.listdir(os.path.join(root, class_name)) if f.lower().endswith(IMAGE_ENDINGS)
@@ -123,121 +125,72 @@ def read_folder(
                 f"each class must have per_class={per_class} images, got {len(files)} in "
                 f"{os.path.join(root, class_name)!r}; give a smaller per_class"
             )
-        names += [f"{class_name}/{file}" for file in files[:per_class]]
-        labels += [label] * (len(names) - len(labels))
-    if not names:
+        for file in files[:per_class]:
+            picture = read_photograph(os.path.join(root, class_name, file))
+            name = f"{class_name}/{file}"
+            probes.append((name, label, name, (picture, label), name))
+    if not probes:
         raise ValueError(
             f"the class folders must hold images, got none ending in {IMAGE_ENDINGS} in {root!r}"
         )
-    pictures = [read_photograph(os.path.join(root, *name.split("/"))) for name in names]
-    if size is not None:
-        pictures = [centre_crop(picture, size) for picture in pictures]
-    arguments = _transformed(pictures, names, transform or _scaled, None)
-    return {**arguments, "labels": labels, "names": names, "class_names": class_names}
+    return {**_arguments(probes, transform or _scaled, None, size, masks), "class_names": class_names}
 
 
-def check_images(images: Any) -> np.ndarray:
-    """(N, C, H, W) float32, finite."""
-    images = stacked("images", images)
-    shape = images.shape
-    if 0 in shape:
-        raise ValueError(f"images must hold at least one image and pixel, got shape {shape}")
-    if images.ndim != 4:
-        hint = "; for a single image give images[None]" if images.ndim == 3 else ""
-        raise ValueError(f"images must be (N, C, H, W), got {images.ndim} dimensions {shape}{hint}")
-    if shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4):
-        raise ValueError(
-            f"images must be (N, C, H, W), got {shape}: looks like NHWC; images.transpose(0, 3, 1, 2)"
-        )
-    if images.dtype != np.float32:
+def _arguments(
+    probes: list[tuple],
+    transform: Callable | None,
+    picture_transform: Callable | None,
+    size: int | None,
+    masks: Any,
+) -> dict[str, Any]:
+    """ProbeSet's arguments of (name, label, index, item, file) of each image."""
+    names, labels, _, items, _ = zip(*probes)
+    raws = [item[0] if size is None else centre_crop(_pixels(item[0], size), size) for item in items]
+    arguments = _transformed(raws, items, list(names), transform, picture_transform)
+    arguments.update(labels=list(labels), names=list(names))
+    if masks is not None:
+        _refuse_chance(transform)
+        chosen = [
+            Chosen(
+                index=index,
+                item=item,
+                raw=as_numpy(item[0]),
+                transform=_on_arrays(transform, item, size),
+                name=name,
+                label=label,
+                file=file,
+            )
+            for name, label, index, item, file in probes
+        ]
+        arguments["masks"] = masks_of(masks, chosen, arguments["images"][0].shape[1:])
+    return arguments
+
+
+def _refuse_chance(transform: Any) -> None:
+    """ValueError for Gluon's random blocks, also inside others: a flip may come out alike twice."""
+    name = type(transform).__name__
+    if name.startswith("Random"):
+        raise ValueError(f"masks cannot follow {name}; leave random augmentation out, as for validation")
+    children = getattr(transform, "_children", None)  # of a Gluon block
+    for child in children.values() if isinstance(children, Mapping) else ():
+        _refuse_chance(child() if isinstance(child, weakref.ref) else child)
+
+
+def _each(masks: Any) -> list[Any]:
+    return list(masks.values()) if isinstance(masks, Mapping) else [masks]
+
+
+def _check_indexable(dataset: Any) -> None:
+    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         way = (
-            "apply the net's transform, and give these as pictures="
-            if images.dtype == np.uint8
-            else "convert"
+            "give the dataset that the loader was made of, without its augmentation"
+            if "Loader" in type(dataset).__name__
+            else "give a gluon.data.Dataset, or a list of (image, label)"
         )
-        raise TypeError(f"images must be float32, as the net takes them, got {images.dtype}; {way}")
-    bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
-    if bad.size:
-        raise ValueError(
-            f"images must be finite, got NaN or infinity in {_listed(bad)}; check their transform"
-        )
-    return images
+        raise TypeError(f"dataset must have len() and [i], got a {type(dataset).__name__}; {way}")
 
 
-def check_labels(labels: Any, count: int, class_names: tuple[str, ...]) -> np.ndarray:
-    """(N,) int64, each the number of a class."""
-    labels = stacked("labels", labels)
-    if labels.shape == (count, 1):  # MXNet has no 0-d arrays: a list of its numbers comes out so
-        labels = labels[:, 0]
-    if labels.shape != (count,):
-        raise ValueError(f"labels must be one number per image, ({count},), got shape {labels.shape}")
-    if labels.dtype.kind not in "iuf":
-        raise TypeError(f"labels must be whole numbers, got {labels.dtype}; give class numbers, not names")
-    limit = float(len(class_names) or np.iinfo(np.int64).max)
-    bad = np.flatnonzero(~((labels >= 0) & (labels < limit) & (np.floor(labels) == labels)))
-    if bad.size:
-        bound = f"below {len(class_names)}, the number of class_names" if class_names else "0 or more"
-        raise ValueError(
-            f"labels must be whole numbers {bound}, got {labels[bad][:10].tolist()} for {_listed(bad)}"
-        )
-    return labels.astype(np.int64)
-
-
-def check_pictures(pictures: Any, count: int) -> np.ndarray:
-    """(N, H, W, 3) uint8."""
-    pictures = stacked("pictures", pictures)
-    if pictures.ndim != 4 or len(pictures) != count or pictures.shape[3] != 3 or 0 in pictures.shape:
-        raise ValueError(f"pictures must be ({count}, H, W, 3), one per image, got shape {pictures.shape}")
-    if pictures.dtype != np.uint8:
-        raise TypeError(f"pictures must be uint8, got {pictures.dtype}; scale to 0..255 and convert")
-    return pictures
-
-
-def check_strings(what: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Strings only, and not one string taken for a list of letters."""
-    listed = [values] if isinstance(values, str) else list(values)
-    if isinstance(values, str) or not all(isinstance(value, str) for value in listed):
-        raise TypeError(f"{what} must be a list of str, got {listed[:10]!r}; give one str for each")
-    return tuple(map(str, listed))
-
-
-def check_names(names: Iterable[str], count: int) -> tuple[str, ...]:
-    """One string per image, each another."""
-    names = check_strings("names", names)
-    if len(names) != count:
-        raise ValueError(f"names must be one per image, {count}, got {len(names)}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"names must differ from one another, got {twice[:10]} more than once; number them")
-    return names
-
-
-def check_masks(masks: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Names with (N, H, W) bool, of the size of the images' `shape`."""
-    if not isinstance(masks, Mapping):
-        raise TypeError(f"masks must be a dict of name to array, got {type(masks).__name__}; name them")
-    checked = {}
-    wanted = (shape[0], *shape[2:])
-    for name in check_strings("names of masks", masks):
-        mask = stacked(f"masks[{name!r}]", masks[name])
-        if mask.shape != wanted:
-            raise ValueError(
-                f"masks[{name!r}] must be (N, H, W) as the images, {wanted}, got shape {mask.shape}"
-            )
-        if mask.dtype != bool:
-            raise TypeError(
-                f"masks[{name!r}] must be bool, got {mask.dtype}; say where it is, e.g. mask > 0.5"
-            )
-        checked[name] = mask
-    return checked
-
-
-def _listed(indices: np.ndarray) -> str:
-    return f"image {', '.join(map(str, indices[:10]))}{', ...' if len(indices) > 10 else ''}"
-
-
-def _item(dataset: Any, index: int) -> tuple[Any, int]:
-    item = dataset[index]
+def _label(item: Any, index: int) -> int:
     if not isinstance(item, (tuple, list)) or len(item) < 2:
         raise ValueError(
             f"items of the dataset must be (image, label), got a {type(item).__name__} at {index}; "
@@ -245,15 +198,31 @@ def _item(dataset: Any, index: int) -> tuple[Any, int]:
         )
     label = as_numpy(item[1])
     if label.size != 1 or label.dtype.kind not in "iuf" or label != np.floor(label):
-        raise ValueError(f"labels of the dataset must be whole numbers, got {item[1]!r} at {index}")
-    return item[0], int(label)
+        got = f"{item[1]!r}" if label.size < 8 else f"shape {label.shape}"
+        way = "; for boxes or class maps, give masks='label'" if label.ndim == 2 else ""
+        raise ValueError(f"labels of the dataset must be whole numbers, got {got} at {index}{way}")
+    return int(label)
+
+
+def _largest(item: Any, index: int) -> int | None:
+    """The class that covers most of an image, by its boxes or class map; None if there is no object."""
+    if not isinstance(item, (tuple, list)) or len(item) < 2:
+        _label(item, index)  # raises
+    if item[1] is None:  # of GluonCV's COCOInstance: no object
+        return None
+    regions = regions_of(item, size_of(as_numpy(item[0])), f"item_{index}")
+    return max(sorted(regions), key=lambda c: int(regions[c].sum())) if regions else None
 
 
 def _transformed(
-    raws: list, names: list[str], transform: Callable | None, picture_transform: Callable | None
+    raws: list,
+    items: Sequence[Any],
+    names: list[str],
+    transform: Callable | None,
+    picture_transform: Callable | None,
 ) -> dict[str, Any]:
     """`images` and `pictures` (None if they must be made from the images) of untransformed images."""
-    images = [as_numpy(_apply(transform, raw)) for raw in raws]
+    images = [as_numpy(_apply(transform, raw, item)) for raw, item in zip(raws, items)]
     for name, image in zip(names, images):
         shape = image.shape
         channels_last = image.ndim == 3 and shape[2] in (1, 3, 4) and shape[0] not in (1, 3, 4)
@@ -272,12 +241,57 @@ def _transformed(
     return {"images": images, "pictures": pictures if fit else None}
 
 
-def _apply(transform: Callable | None, image: Any) -> Any:
+def _apply(transform: Callable | None, image: Any, item: Any = ()) -> Any:
     # A Gluon block takes MXNet arrays only. Whoever made one has imported mxnet: this module need not.
     mxnet = sys.modules.get("mxnet")
-    if mxnet is not None and isinstance(transform, mxnet.gluon.Block) and isinstance(image, np.ndarray):
+    if transform is None:
+        return image
+    wants_label = _takes_two(transform)
+    if (
+        mxnet is not None
+        and isinstance(image, np.ndarray)
+        and (wants_label or isinstance(transform, mxnet.gluon.Block))
+    ):
         image = mxnet.nd.array(image, dtype=image.dtype)
-    return image if transform is None else transform(image)
+    if wants_label:  # GluonCV's presets for detection take the boxes as well, and return both
+        boxes = as_numpy(item[1]) if len(item) > 1 else np.zeros(0)
+        boxes = boxes if boxes.ndim == 2 and boxes.shape[1] >= 4 else np.zeros((1, 6))
+        return transform(image, boxes.copy())[0]
+    return transform(image)
+
+
+def _takes_two(transform: Callable) -> bool:
+    """Whether a transform must be given the label beside the image."""
+    try:
+        parameters = inspect.signature(transform).parameters.values()
+    except (TypeError, ValueError):
+        return False  # a function in C
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in plain and p.default is p.empty for p in parameters) == 2
+
+
+def _on_arrays(transform: Callable | None, item: Any, size: int | None) -> Callable[[np.ndarray], np.ndarray]:
+    """The way of the item's image to the net, for NumPy arrays that stand in for it."""
+
+    def run(array: np.ndarray) -> np.ndarray:
+        if size is not None:
+            array = centre_crop(array, size)
+        elif hasattr(item[0], "asnumpy"):  # MXNet's, which the transform may rely on
+            module = sys.modules["mxnet"]
+            space = module.np if isinstance(item[0], module.np.ndarray) else module.nd
+            return as_numpy(_apply(transform, space.array(array, dtype=array.dtype), item))
+        return as_numpy(_apply(transform, array, item))
+
+    return run
+
+
+def _pixels(image: Any, size: int) -> np.ndarray:
+    image = as_numpy(image)
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise ValueError(
+            f"size={size} needs images (H, W, 1 or 3) to resize and crop, got shape {image.shape}"
+        )
+    return image
 
 
 def _in_colour(picture: np.ndarray) -> np.ndarray:

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from .. import archive
+from ..checks import check_arrays, check_texts
 from ..measures.of_one_map import mean_defined
-from ..measures.of_two_maps import SIMILARITY, split_similarity
+from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
 from ..version import __version__
-from .noise import margin, tolerance_of, usual_variance
+from .noise import margin, usual_variance
+from .quantities import known_names, masks_of, read_name, tolerance_of
 from .rules import parse_rules
 from .snapshot import Snapshot, read_run
 
@@ -152,21 +155,43 @@ class Baseline:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged, OSError if there is none."""
         arrays, facts = archive.read(path, "baseline", SCHEMA)
         try:
-            made = cls(
-                layer=facts["layer"],
-                maps=MappingProxyType({name: arrays[f"maps/{name}"] for name in facts["maps"]}),
-                targets=arrays["targets"],
-                predictions=arrays["predictions"],
-                measures=MappingProxyType(dict(zip(facts["measures"], arrays["measures"]))),
-                digest=facts["digest"],
-                names=tuple(facts["names"]),
-                class_names=tuple(facts["class_names"]),
-                sources=tuple(facts["sources"]),
-                versions=MappingProxyType(dict(facts["versions"])),
-            )
-            made._check_parts(facts["measures"])
+            return cls._checked(arrays, facts)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{path} holds no whole baseline ({error}); make it anew") from error
+
+    @classmethod
+    def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Baseline:
+        """What a file holds, if its parts are whole and fit together."""
+        methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
+        layout: dict[str, tuple[type, str]] = {
+            "targets": (np.signedinteger, "S N"),
+            "predictions": (np.signedinteger, "S N"),
+            "measures": (np.float64, "M S N"),
+            **{f"maps/{method}": (np.float32, "S N h w") for method in methods},
+        }
+        lengths = check_arrays(arrays, layout)
+        digest, layer, versions = facts["digest"], facts["layer"], facts["versions"]
+        if not methods or len(set(methods)) < len(methods) or len(set(measures)) < len(measures):
+            raise ValueError("it must have maps, and each name once")
+        if lengths["M"] != len(measures):
+            raise ValueError(f"it names {len(measures)} measures, but has {lengths['M']}")
+        if min(arrays[name].min() for name in ("targets", "predictions")) < -1:
+            raise ValueError("a class is below -1, which stands for none")
+        if not isinstance(layer, (str, type(None))) or not isinstance(versions, dict):
+            raise ValueError(f"its layer or its versions are none: {layer!r:.80}, {versions!r:.80}")
+        made = cls(
+            layer=layer,
+            maps=MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
+            targets=arrays["targets"],
+            predictions=arrays["predictions"],
+            measures=MappingProxyType(dict(zip(measures, arrays["measures"]))),
+            digest=check_texts("digest", [digest])[0],
+            names=check_texts("names", facts["names"], lengths["N"]),
+            class_names=check_texts("class_names", facts["class_names"]),
+            sources=check_texts("sources", facts["sources"], lengths["S"]),
+            versions=MappingProxyType(dict(versions)),
+        )
+        parse_rules(made.thresholds())
         return made
 
     def __len__(self) -> int:
@@ -179,12 +204,21 @@ class Baseline:
 
     def check_comparable(self, now: Snapshot) -> None:
         """Raise NotComparableError, with the reason, unless images, layer, methods and targets are the same."""
-        if now.digest != self.digest:
-            raise NotComparableError(_OTHER_PROBE)
+        self.check_probe(now.digest, len(now.targets))
         self.check_maps(now.layer, now.maps)
         explains_prediction = (now.targets == now.predictions).all() and self.explains_prediction
         if not explains_prediction:
             self.check_targets(now.targets)
+
+    def check_probe(self, digest: str, count: int) -> None:
+        """Raise NotComparableError unless a probe set of this digest and so many images is the baseline's."""
+        if digest != self.digest:
+            raise NotComparableError(_OTHER_PROBE)
+        if count != len(self.names):
+            raise NotComparableError(
+                f"the baseline is of {len(self.names)} images, this is of {count}, though of one probe set: "
+                "its file was changed; accept a new baseline"
+            )
 
     def check_maps(self, layer: str | None, maps: Mapping[str, np.ndarray]) -> None:
         """Raise NotComparableError, with the reason, unless layer, methods and sizes of maps are the same."""
@@ -243,21 +277,26 @@ class Baseline:
             return self.measures[name]
         if name == "flips":
             return np.zeros(self.targets.shape)
-        method, similarity = split_similarity(name, self.maps)
+        found = read_name(name)
+        if found.of not in self.maps:
+            raise ValueError(
+                f"there is no measure {name!r}; {known_names(self.maps, masks_of(self.measures))}"
+            )
         rows = [
-            self.similarity(method, similarity, self.maps[method][run], self.targets[run])[:run]
+            self.similarity(found.of, found.key, self.maps[found.of][run], self.targets[run])[:run]
             for run in range(1, len(self))
         ]
         if not rows:
-            rows = [self.similarity(method, similarity, self.maps[method][0], self.targets[0])]
+            rows = [self.similarity(found.of, found.key, self.maps[found.of][0], self.targets[0])]
         return np.concatenate(rows)
 
     def margin(self, name: str) -> tuple[float, np.ndarray]:
         """How far a measure may be off by chance: of the mean over the images, float, and of each image, (N,).
 
         `vizcallbacks.regression.noise.margin` of the runs' values. Before there are many runs, the mean leans on
-        `vizcallbacks.regression.noise.TOLERANCE`, and an image on what is usual among all images, or twice that
-        tolerance. The tolerance of a similarity is halved where several runs show how alike two of them are.
+        the tolerance in `vizcallbacks.regression.quantities`, and an image on what is usual among all images, or
+        twice that tolerance. The tolerance of a similarity is halved where several runs show how alike two of
+        them are.
         """
         tolerance, values = tolerance_of(name), self.values(name)
         if len(self) > 1 and name not in self.measures and name != "flips":
@@ -274,22 +313,6 @@ class Baseline:
         judged = [f"{next(iter(self.maps))}/spearman", *(n for n in self.measures if n.startswith("energy/"))]
         rules = {name: ["within noise", "within noise for 80%"] for name in judged}
         return {**rules, "dead": ["within noise"]}
-
-    def _check_parts(self, measures: list) -> None:
-        runs, count = self.targets.shape
-        known = all(maps.ndim == 4 and maps.dtype == np.float32 for maps in self.maps.values())
-        arrays = [*self.maps.values(), *self.measures.values(), self.predictions]
-        texts = [self.digest, *self.names, *self.class_names, *self.sources]
-        if (
-            not (runs and self.maps and known)
-            or any(array.shape[:2] != (runs, count) for array in arrays)
-            or (len(self.measures), len(self.names), len(self.sources)) != (len(measures), count, runs)
-            or self.targets.dtype.kind + self.predictions.dtype.kind != "ii"
-            or any(values.dtype != np.float64 for values in self.measures.values())
-            or not all(isinstance(text, str) for text in texts)
-        ):
-            raise ValueError("its parts do not fit together")
-        parse_rules(self.thresholds())
 
 
 _OTHER_PROBE = (

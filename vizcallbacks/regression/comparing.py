@@ -13,25 +13,16 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..attribution.result import Attributions
-from ..measures.of_one_map import MEASURES, mean_defined
-from ..measures.of_two_maps import SIMILARITY, split_similarity
+from ..measures.of_one_map import mean_defined
 from ..probes.probe_set import ProbeSet
 from .baseline import Baseline, NotComparableError
 from .noise import mean_of_runs
+from .quantities import known_names, masks_of, no_mask, read_name
 from .report import Finding, Report
 from .rules import RELATIONS, Rule, parse_rules
 from .snapshot import Snapshot, take
 
 MOST_UNDEFINED = 0.25
-
-SENSE: dict[str, tuple[str | None, float, float]] = {
-    **{name: (row.better, *row.range) for name, row in {**MEASURES, **SIMILARITY}.items()},
-    "flips": ("lower", 0, 1),
-    "probability": ("higher", 0, 1),
-    "score": ("higher", -np.inf, np.inf),
-    "drift": ("higher", -1, 1),
-}
-"""Measure or similarity -> its better direction, in which "within" sets no bound, and its range."""
 
 
 def compare(
@@ -90,19 +81,26 @@ def values_of(name: str, now: Snapshot, baseline: Baseline | None) -> np.ndarray
     """A measure of each image, (N,) float64; ValueError, with the names there are, for one that there is not."""
     if name in now.measures:
         return np.asarray(now.measures[name])
+    try:
+        found = read_name(name)
+    except ValueError:
+        raise ValueError(f"there is no measure {name!r}; {_known(now, baseline)}") from None
     if name == "drift":  # of a first snapshot
         return np.full(len(now.targets), np.nan)
+    if found.quantity.of == "mask":
+        raise ValueError(f"there is no measure {name!r}, {no_mask(found.of, masks_of(now.measures))}")
     if baseline is None:
-        raise ValueError(
-            f"there is no measure {name!r} without a baseline; there are {', '.join(now.measures)}"
-        )
+        raise ValueError(f"there is no measure {name!r} without a baseline; {_known(now, None)}")
     if name == "flips":
         return _flips(now, baseline)
-    try:
-        method, similarity = split_similarity(name, baseline.maps)
-    except ValueError as error:
-        raise ValueError(f"{error}; measures are {', '.join(now.measures)}, flips") from None
-    return mean_of_runs(baseline.similarity(method, similarity, now.maps[method], now.targets))
+    if found.of not in baseline.maps:
+        raise ValueError(f"there is no measure {name!r}; {_known(now, baseline)}")
+    return mean_of_runs(baseline.similarity(found.of, found.key, now.maps[found.of], now.targets))
+
+
+def _known(now: Snapshot, baseline: Baseline | None) -> str:
+    methods = () if baseline is None else tuple(baseline.maps)
+    return known_names(methods, masks_of(now.measures), baseline is not None)
 
 
 def _flips(now: Snapshot, baseline: Baseline) -> np.ndarray:
@@ -114,7 +112,7 @@ def _judge(rule: Rule, now: Snapshot, baseline: Baseline | None, probe: ProbeSet
     values = values_of(rule.name, now, baseline)
     known = baseline is not None and rule.name in baseline
     own = baseline.values(rule.name) if known and baseline is not None else None
-    low, high, lows, highs = _bounds(rule, rule.name in now.measures, baseline, own)
+    low, high, lows, highs = _bounds(rule, baseline, own)
     undefined = np.isnan(values)
     excused = undefined & _undefined_before(rule.name, own, probe, len(values))
     beyond = np.where(undefined, np.inf, np.fmax(lows - values, values - highs))
@@ -148,7 +146,7 @@ def _complies(rule: Rule, values, low, high):
     return RELATIONS[rule.relation](values, rule.bound)
 
 
-def _bounds(rule: Rule, of_one_map: bool, baseline: Baseline | None, own: np.ndarray | None):
+def _bounds(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
     """Of the mean, two floats, and of the images: lowest and highest (arrays, or floats for all)."""
     if rule.relation != "within":
         low, high = (-np.inf, rule.bound) if rule.relation in ("<=", "<") else (rule.bound, np.inf)
@@ -159,20 +157,15 @@ def _bounds(rule: Rule, of_one_map: bool, baseline: Baseline | None, own: np.nda
         )
     centre, centres = mean_defined([mean_defined(run)[0] for run in own])[0], mean_of_runs(own)
     width, widths = baseline.margin(rule.name) if rule.bound is None else (rule.bound, rule.bound)
-    better, least, most = _sense(rule.name, of_one_map)
-    down, up = better != "lower", better != "higher"
+    quantity = read_name(rule.name).quantity
+    down, up = quantity.better != "lower", quantity.better != "higher"
+    least, most = quantity.range
     return (
         _bound(centre - width, down and centre - width >= least, -np.inf),
         _bound(centre + width, up and centre + width <= most, np.inf),
         _bound(centres - widths, down, -np.inf),
         _bound(centres + widths, up, np.inf),
     )
-
-
-def _sense(name: str, of_one_map: bool) -> tuple[str | None, float, float]:
-    """The entry of SENSE. Of a mask nobody knows whether the net should look at it: both directions count."""
-    first, _, last = name.partition("/")
-    return (None, *SENSE[first][1:]) if of_one_map and last else SENSE[last or first]
 
 
 def _bound(at, counts, none):

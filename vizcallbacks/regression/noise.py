@@ -7,39 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-TOLERANCE = {
-    "energy": 0.1,
-    "pointing": 0.15,
-    "dead": 0.1,
-    "border_share": 0.1,
-    "entropy": 0.1,
-    "gini": 0.1,
-    "probability": 0.2,
-    "flips": 0.1,
-    "spearman": 0.4,
-    "pearson": 0.4,
-    "cosine": 0.3,
-    "ssim": 0.5,
-    "top_k_iou": 0.6,
-    "centre_shift": 0.15,
-}
-"""By how much the mean over the images may change where one run is all there is to tell; an image: twice that."""
-
-
-def tolerance_of(name: str) -> float:
-    """The entry of TOLERANCE for a measure, "dead", or "energy/tag", or "grad_cam/spearman".
-
-    Raises
-    ------
-    ValueError
-        There is none: "score" has no natural range.
-    """
-    for part in name.split("/"):
-        if part in TOLERANCE:
-            return TOLERANCE[part]
-    known = ", ".join(TOLERANCE)
-    raise ValueError(f"'within noise' is not known for {name!r}, only for {known}; give a number instead")
-
 
 def margin(values: np.ndarray, variance: float) -> np.ndarray:
     """Three standard deviations between the runs, of each column: (n,).

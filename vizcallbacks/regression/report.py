@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..showing import Shown
 from .baseline import Baseline
 from .rules import Rule
 from .snapshot import Snapshot
@@ -47,7 +48,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Report(Shown):
     """What was found. ``str(report)`` tells it. `compare` makes it.
 
     Attributes

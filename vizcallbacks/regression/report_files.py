@@ -10,8 +10,8 @@ import numpy as np
 
 from ..archive import replacing
 from ..measures.of_two_maps import SIMILARITY
+from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
 from ..pictures.render import encode
-from ..pictures.sheets import WIDTH, Cell, Header, panel, side_by_side
 from ..probes.probe_set import ProbeSet
 from .baseline import NotComparableError
 from .report import Report, describe
@@ -49,22 +49,22 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
     method = _method(report)
     drawn = []
     for i in report.worst(count):
-        predicted = int(snapshot.predictions[i])
-        header = Header(
-            label=probe.label_name(i),
-            prediction=probe.class_name(predicted) if predicted >= 0 else "",
-            probability=float(snapshot.confidence[i]) if predicted >= 0 else None,
+        header = header_of(
+            probe,
+            i,
+            int(snapshot.predictions[i]),
+            float(snapshot.confidence[i]),
             epoch=snapshot.when,
             note=report.names[i],
-            right=None if probe.labels is None or predicted < 0 else bool(predicted == probe.labels[i]),
             violation=violations.get(i, ""),
         )
+        outlines = [mask[i] for mask in probe.masks.values()]
         now = _scaled(snapshot.maps[method][i])
         if report.baseline is None:
-            drawn.append(panel(probe.pictures[i], [Cell("now", now)], header))
+            drawn.append(panel(probe.pictures[i], [TitledMap("now", now)], header, outlines=outlines))
         else:
             before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
-            drawn.append(side_by_side(probe.pictures[i], before, now, header))
+            drawn.append(side_by_side(probe.pictures[i], before, now, header, outlines=outlines))
     gap = np.full((16, WIDTH, 3), 255, np.uint8)
     return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
 

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from .. import archive
-from ..attribution.methods import METHODS
+from ..attribution.methods import METHODS, check_methods
+from ..attribution.result import Attributions, Coverage, predictions_of, softmax
+from ..attribution.targets import target_of
+from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
+from ..showing import Shown
 
 SCHEMA = 1
 FOLDER = "attention"
@@ -22,7 +27,7 @@ FOLDER = "attention"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Shown):
     """What a net looked at, at one step of its training.
 
     Attributes
@@ -46,6 +51,8 @@ class Snapshot:
         Guided, and in all.
     digest : str
         Of the probe set.
+    pure : bool or None
+        False: a block of the net wrote its state when it ran for the snapshot, which was put back. None: unknown.
     """
 
     step: int
@@ -58,6 +65,106 @@ class Snapshot:
     measures: Mapping[str, np.ndarray]
     relus: tuple[int, int]
     digest: str
+    pure: bool | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        probe: ProbeSet,
+        step: int,
+        maps: Mapping[str, Any],
+        outputs: Any = None,
+        targets: Any = None,
+        *,
+        layer: str | None = None,
+        when: str | None = None,
+        scores: Any = None,
+        relus: tuple[int, int] = (0, 0),
+        previous: Snapshot | None = None,
+    ) -> Snapshot:
+        """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
+
+        Parameters
+        ----------
+        probe : ProbeSet
+            What the maps are of.
+        step : int, >= 0
+            Epochs, or batches, trained so far.
+        maps : mapping of str to array
+            Name in `vizcallbacks.attribution.methods.METHODS` -> maps, real numbers: (N, h, w) for the CAM
+            family, of any resolution. Others are checked and left out, as in every snapshot.
+        outputs : array, (N, classes), optional
+            The net's scores before the softmax; None: there are no predictions and no probabilities.
+        targets : None, "label", int, (N,) ints or callable
+            The classes that the maps explain, as for `explain`: None: those predicted. A callable: no class.
+        layer : str, optional
+            Where the maps are from; snapshots of other layers are not compared.
+        when : str, optional
+            The step in words; default "after <step> epochs".
+        scores : array, (N,), optional
+            The explained scores; default: the targets' outputs.
+        relus : (int, int)
+            Activations that guided backpropagation covered, and all.
+        previous : Snapshot, optional
+            That drift is measured against.
+
+        Raises
+        ------
+        ValueError
+            An array does not have the right type or shape, or a method is unknown.
+        """
+        count = len(probe)
+        check_methods(list(maps))
+        arrays = {name: as_numpy(values) for name, values in maps.items()}
+        given = {"probe.images": probe.images, **arrays}
+        layout = {"probe.images": (np.floating, "N c h w")}
+        layout.update({name: (np.floating, _AXES[METHODS[name].shape]) for name in arrays})
+        for name, values, axes in (("outputs", outputs, "N C"), ("scores", scores, "N")):
+            if values is not None:
+                given[name], layout[name] = as_numpy(values), (np.floating, axes)
+        check_arrays(given, layout)
+        target = target_of(targets, probe.labels, count)
+        predictions = probabilities = classes = None
+        if outputs is not None:
+            outputs = given["outputs"].astype(np.float32)
+            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+        if targets is None:
+            classes = predictions
+        elif not callable(targets):
+            wanted = probe.labels if isinstance(targets, str) else as_numpy(targets)
+            classes = np.broadcast_to(np.asarray(wanted, np.int64), (count,))
+        if classes is not None and outputs is not None and classes.max() >= outputs.shape[1]:
+            raise ValueError(f"targets must be below the {outputs.shape[1]} classes, got {classes.max()}")
+        if scores is None:
+            known = classes is not None and outputs is not None
+            scores = outputs[np.arange(count), classes] if known else np.full(count, np.nan)
+        result = Attributions(
+            maps={name: values.astype(np.float32) for name, values in arrays.items()},
+            layer=layer,
+            image_size=(probe.images.shape[2], probe.images.shape[3]),
+            outputs=outputs,
+            probabilities=probabilities,
+            predictions=predictions,
+            targets=classes,
+            target=target,
+            scores=as_numpy(scores).astype(np.float32),
+            coverage=Coverage(*relus),
+            probe=probe,
+        )
+        step = check_step(step)
+        return take(result, probe, step, when_words(step) if when is None else when, previous)
+
+    def equals(self, other: Snapshot) -> bool:
+        """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
+
+        def parts(snapshot: Snapshot) -> list[Any]:
+            measures = {name: v.tobytes() for name, v in snapshot.measures.items() if name != "drift"}
+            maps = {name: (v.shape, v.tobytes()) for name, v in snapshot.maps.items()}
+            facts = (snapshot.step, snapshot.when, snapshot.layer, snapshot.relus, snapshot.digest)
+            arrays = (snapshot.targets, snapshot.predictions, snapshot.confidence)
+            return [facts, maps, measures, *(array.tobytes() for array in arrays)]
+
+        return parts(self) == parts(other)
 
     def save(self, path) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
@@ -76,6 +183,7 @@ class Snapshot:
             "measures": list(self.measures),
             "relus": list(self.relus),
             "digest": self.digest,
+            "pure": self.pure,
         }
         archive.write(path, "snapshot", SCHEMA, arrays, facts)
 
@@ -84,20 +192,57 @@ class Snapshot:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged."""
         arrays, facts = archive.read(path, "snapshot", SCHEMA)
         try:
-            return cls(
-                step=facts["step"],
-                when=facts["when"],
-                layer=facts["layer"],
-                maps=MappingProxyType({name: arrays[f"maps/{name}"] for name in facts["maps"]}),
-                targets=arrays["targets"],
-                predictions=arrays["predictions"],
-                confidence=arrays["confidence"],
-                measures=MappingProxyType(dict(zip(facts["measures"], arrays["measures"]))),
-                relus=(facts["relus"][0], facts["relus"][1]),
-                digest=facts["digest"],
-            )
-        except (KeyError, IndexError, TypeError) as error:
+            return cls._checked(arrays, facts)
+        except LookupError as error:
             raise ValueError(f"{path} lacks a part of a snapshot ({error!r}); make it anew") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} holds no whole snapshot ({error}); make it anew") from error
+
+    @classmethod
+    def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Snapshot:
+        """What a file holds, if its parts are whole and fit together."""
+        methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
+        layout: dict[str, tuple[type, str]] = {
+            "targets": (np.signedinteger, "N"),
+            "predictions": (np.signedinteger, "N"),
+            "confidence": (np.floating, "N"),
+            "measures": (np.float64, "M N"),
+            **{f"maps/{method}": (np.float32, "N h w") for method in methods},
+        }
+        for name in layout:
+            arrays[name]  # KeyError: it is missing
+        lengths = check_arrays(arrays, layout)
+        if lengths["M"] != len(measures) or len(set(measures)) < len(measures):
+            raise ValueError(f"it names {len(set(measures))} measures, but has {lengths['M']}")
+        layer, relus, pure = facts["layer"], facts["relus"], facts.get("pure")
+        if not isinstance(layer, (str, type(None))) or not isinstance(pure, (bool, type(None))):
+            raise ValueError(f"layer {layer!r:.80} or pure {pure!r:.80} is of another type")
+        if not isinstance(relus, list) or [type(number) for number in relus] != [int, int]:
+            raise ValueError(f"relus must be two whole numbers, got {relus!r:.80}")
+        when, digest = check_texts("when and digest", [facts["when"], facts["digest"]])
+        return cls(
+            step=check_step(facts["step"]),
+            when=when,
+            layer=layer,
+            maps=MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
+            targets=arrays["targets"],
+            predictions=arrays["predictions"],
+            confidence=arrays["confidence"],
+            measures=MappingProxyType(dict(zip(measures, arrays["measures"]))),
+            relus=(relus[0], relus[1]),
+            digest=digest,
+            pure=pure,
+        )
+
+
+_AXES = {"layer": "N h w", "image": "N h w", "channels": "N c h w"}
+"""Shape of a method's maps -> a letter for each axis."""
+
+
+def when_words(step: int, unit: str = "epoch") -> str:
+    """A step in words: "before training", "after 1 epoch", "after 12 batches"."""
+    several = {"epoch": "epochs", "batch": "batches"}
+    return f"after {step} {unit if step == 1 else several[unit]}" if step else "before training"
 
 
 def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | None = None) -> Snapshot:

@@ -23,6 +23,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
+SCALAR_DATA = b"\x20\x01"
+"""The field `data_class`, which tensorboardX lacks; without it TensorBoard's default server drops the others."""
+
 FOLDER = "logdir must be a folder of this machine that can be written, got"
 
 
@@ -45,17 +48,23 @@ class EventFile:
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self._header = self._synced = self._whole
 
-    def add_scalar(self, tag: str, value: float, step: int, walltime: float) -> None:
-        self._add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step, walltime)
+    def add_scalar(self, tag: str, value: float, step: int, walltime: float, description: str = "") -> None:
+        point = Summary.Value(tag=tag, simple_value=value)
+        if description:
+            point.metadata.plugin_data.plugin_name = "scalars"
+            point.metadata.summary_description = description
+            point.metadata.MergeFromString(SCALAR_DATA)
+        self._add(Summary(value=[point]), step, walltime)
 
     def add_image(self, tag: str, picture: np.ndarray, step: int, walltime: float, dataformats: str) -> None:
         if self._encode is None:
             self._add(summary.image(tag, picture, dataformats=dataformats), step, walltime)
         else:
-            height, width = picture.shape[:2]
-            image = Summary.Image(height=height, width=width, colorspace=3)
-            image.encoded_image_string = self._encode(picture)
-            self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step, walltime)
+            self.add_encoded(tag, self._encode(picture), picture.shape[:2], step, walltime)
+
+    def add_encoded(self, tag: str, data: bytes, size: tuple[int, ...], step: int, walltime: float) -> None:
+        image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=data)
+        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step, walltime)
 
     def add_text(self, tag: str, text: str, step: int, walltime: float) -> None:
         self._add(summary.text(tag, text), step, walltime)

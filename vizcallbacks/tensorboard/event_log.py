@@ -79,7 +79,7 @@ class EventLog:
         if not all(0 <= s <= threading.TIMEOUT_MAX for s in (wait_seconds, retry_seconds, close_seconds)):
             values = (wait_seconds, retry_seconds, close_seconds)
             raise ValueError(f"wait_seconds, retry_seconds, close_seconds must be 0 or more, got {values}")
-        self._name, self._backend = "the given SummaryWriter", target
+        self._name, self._backend, self._encode = "the given SummaryWriter", target, encode
         if not hasattr(target, "add_scalar"):
             check_logdir(target)
             self._name = os.fsdecode(target)
@@ -113,32 +113,40 @@ class EventLog:
         atexit.register(self.close)
         return self
 
-    def submit(self, job: Callable[[Sink], object]) -> bool:
-        """Whether the job was taken. It runs later, in order; its events carry the time of this call."""
+    def encoded(self, picture: np.ndarray) -> bytes | None:
+        """A picture as this log would write it, so that another thread may encode; None if it has no encoder."""
+        return self._encode(picture) if self._encode and isinstance(self._backend, EventFile) else None
+
+    def submit(self, job: Callable[[Sink], object], wall_time: float | None = None) -> bool:
+        """Whether the job was taken. It runs later, in order; its events carry `wall_time`, default now."""
         if self._thread is None or self._closed:
             raise RuntimeError("the log must be open to take jobs; call open() first, or use a with block")
         if os.getpid() != self._pid:  # before the queue's locks, which may have been held at the fork
             return False
         try:
-            self._queue.put((time.time(), job), timeout=0.0 if self._stalled else self._wait_seconds)
+            self._queue.put(
+                (time.time() if wall_time is None else wall_time, job),
+                timeout=0.0 if self._stalled else self._wait_seconds,
+            )
         except queue.Full:
             self._stalled = True
             self._refused += 1
             message = (
-                "%s is slower than training: %d jobs wait, and %g s did not help; dropping until one ends"
+                "%s is slower than training: still %d jobs queued after %g s; "
+                "dropping new jobs until one finishes"
             )
             self._warn_once("full", message, (self._name, self._queue.maxsize, self._wait_seconds))
             return False
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait at most `timeout` seconds; whether all jobs were worked off and the disk is in order."""
+        """Wait at most `timeout` seconds; True if every job ran and was flushed to disk."""
         return self._pass_through(_Marker(last=False), timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Write what is pending for at most `timeout` seconds, then let go; may be called again.
 
-        Whether all jobs were worked off by this call and the disk is in order.
+        True if every job ran and was flushed to disk.
         """
         marker = _Marker(last=True)
         done = self._pass_through(marker, timeout)
@@ -234,10 +242,16 @@ class Sink:
         self._backend = backend
         self.wall_time = 0.0
 
-    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
-        """One point of a curve; None and NaN (an undefined measure) are left out."""
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int, description: str = "") -> None:
+        """One point of a curve; None and NaN (an undefined measure) are left out.
+
+        The description, a sentence, stands beside the curve; a SummaryWriter has no place for it.
+        """
         if value is not None and value == value:
-            self._backend.add_scalar(clean_tag(tag), float(value), step, walltime=self.wall_time)
+            more = (
+                {"description": description} if description and isinstance(self._backend, EventFile) else {}
+            )
+            self._backend.add_scalar(clean_tag(tag), float(value), step, walltime=self.wall_time, **more)
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
         """One picture, (H, W, 3) uint8 RGB; it is encoded here."""
@@ -246,6 +260,10 @@ class Sink:
                 f"{tag!r} must be (H, W, 3) uint8, got {picture.shape} {picture.dtype}; render it"
             )
         self._backend.add_image(clean_tag(tag), picture, step, walltime=self.wall_time, dataformats="HWC")
+
+    def encoded(self, tag: str, data: bytes, size: tuple[int, ...], step: int) -> None:
+        """One picture of (height, width), encoded already; for an event file of ours only."""
+        self._backend.add_encoded(clean_tag(tag), data, size, step, walltime=self.wall_time)
 
     def text(self, tag: str, text: str, step: int) -> None:
         """One text, in Markdown."""

@@ -15,17 +15,16 @@ import numpy as np
 from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
 from ..checks import check_whole
-from ..measures.of_one_map import MEASURES, mean_defined
-from ..measures.of_two_maps import SIMILARITY
+from ..measures.of_one_map import mean_defined
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline, NotComparableError
 from ..regression.comparing import compare
-from ..regression.noise import tolerance_of
+from ..regression.quantities import known_names, no_mask, read_name, tolerance_of
 from ..regression.report import Report
 from ..regression.report_files import picture, save_picture
 from ..regression.rules import parse_rules
 from ..regression.snapshot import FOLDER, Snapshot
-from ..tensorboard.event_log import Sink
+from .jobs import Job, Sink
 
 BEST = "best"
 
@@ -96,8 +95,7 @@ class Alarm:
             self._accepted, baseline = os.fspath(baseline), Baseline.load(baseline)
         if isinstance(baseline, Baseline):
             self._baseline = baseline
-            if baseline.digest != probe.digest:
-                raise NotComparableError("the baseline is of another probe set; accept one of this")
+            baseline.check_probe(probe.digest, len(probe))
         elif baseline is not None and not self._from_best:
             raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
         if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
@@ -149,7 +147,7 @@ class Alarm:
             return self._action(report) is True
         return ACTIONS[self._action](report, self.violations, logger)
 
-    def described(self, report: Report, run: Path) -> tuple[Report, Callable[[Sink], None]]:
+    def described(self, report: Report, run: Path) -> tuple[Report, Job]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
         command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "
@@ -157,9 +155,9 @@ class Alarm:
         report = replace(report, files=(str(path),), accept="" if report.baseline is None else command)
 
         def job(sink: Sink) -> None:
-            sink.text("attention_check/report", f"```\n{report}\n```", report.snapshot.step)
+            sink.text("attention/check_report", f"```\n{report}\n```", report.snapshot.step)
             if report.snapshot.maps:
-                sink.image("attention_check/worst", picture(report, self._probe), report.snapshot.step)
+                sink.image("attention/check_worst", picture(report, self._probe), report.snapshot.step)
                 save_picture(report, self._probe, path)
 
         return report, job
@@ -202,18 +200,25 @@ ACTIONS: dict[str, Callable[[Report, int, logging.Logger], bool]] = {
 def _check_rules(thresholds, probe: ProbeSet, methods, baseline: Baseline | None, from_best: bool) -> None:
     """Raise ValueError for rules that could never be judged: in mid-training it would be late to learn that."""
     maps = [name for name in methods if METHODS[name].shape == "layer"]
-    known = ["score", "probability"]
-    for name, measure in MEASURES.items() if maps else ():
-        known += [f"{name}/{mask}" for mask in probe.masks] if measure.needs_mask else [name]
-    similar = [f"{method}/{name}" for method in maps for name in SIMILARITY]
-    if baseline is not None:
-        similar = [name for name in similar if name in baseline]
-    relative = [*similar, "flips"] if baseline is not None or from_best else []
+    compared = [name for name in maps if baseline is None or name in baseline.maps]
+    relative = baseline is not None or from_best
+    known = known_names(compared, tuple(probe.masks), relative, maps=bool(maps))
     for rule in parse_rules(thresholds):
-        if rule.name not in (*known, *relative, "drift"):
+        try:
+            found = read_name(rule.name)
+        except ValueError:
+            raise ValueError(f"there will be no measure {rule.name!r}; {known}") from None
+        quantity = found.quantity
+        if quantity.of == "mask" and maps and found.of not in probe.masks:
             raise ValueError(
-                f"there will be no measure {rule.name!r}; there are {', '.join(known + relative)}, drift"
+                f"there will be no measure {rule.name!r}, {no_mask(found.of, tuple(probe.masks))}"
             )
+        if (
+            (quantity.needs_maps and not maps and rule.name != "drift")
+            or (quantity.needs_baseline and not relative)
+            or (quantity.of == "method" and found.of not in compared)
+        ):
+            raise ValueError(f"there will be no measure {rule.name!r}; {known}")
         if rule.needs_baseline and (not relative or rule.name == "drift"):
             raise ValueError(f"the rule '{rule}' needs a baseline; give one, or a bound that is a number")
         if rule.needs_baseline and rule.bound is None:

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..tensorboard.event_log import Sink
+from .jobs import Job, Sink
 
 
 class Budget:
     """Decides which of the snapshots that are due are taken, so that together they stay under a share of the time.
 
-    One is taken if those so far, and this one at the cost of the dearest of the last three, make up at most
-    `share` of the training's time: the time since the first one that was not spent in snapshots. With steady
+    A snapshot is taken if the time spent so far plus the costliest of the last three stays within `share` of the
+    training's time: the time since the first one that was not spent in snapshots. With steady
     times that is every k-th of those due. Only the first is taken unasked, before there is any training's time.
 
     A snapshot's cost is the time that the training thread waited for it, and the processor's time that another
@@ -48,7 +48,7 @@ class Budget:
 
     @property
     def cost(self) -> float:
-        """Seconds of the dearest of the last three snapshots."""
+        """Seconds of the costliest of the last three snapshots."""
         with self._lock:
             return max(self._costs)
 
@@ -88,18 +88,19 @@ class Drawing:
     processor: float = 0.0
 
 
-def timed(jobs: Sequence[Callable[[Sink], object]]) -> tuple[list[Callable[[Sink], None]], Drawing]:
-    """The same jobs, and the record in which they note the time they take."""
-    drawing = Drawing()
+def timed(jobs: Sequence[Job]) -> tuple[list[Job], Drawing]:
+    """The same jobs, and the record in which they note the time they take; several threads may run them."""
+    drawing, lock = Drawing(), threading.Lock()
 
-    def timing(job: Callable[[Sink], object]) -> Callable[[Sink], None]:
+    def timing(job: Job) -> Job:
         def run(sink: Sink) -> None:
             began, used = time.perf_counter(), time.thread_time()
             try:
                 job(sink)
             finally:
-                drawing.seconds += time.perf_counter() - began
-                drawing.processor += time.thread_time() - used
+                with lock:
+                    drawing.seconds += time.perf_counter() - began
+                    drawing.processor += time.thread_time() - used
 
         return run
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..checks import check_whole
 from ..mxnet_door import estimator as gluon_estimator
 from ..probes.probe_set import ProbeSet
+from ..regression.snapshot import when_words
+from .fit_locals import Trained, find_trained
 from .monitor import AttentionMonitor
-from .workers import Worker, check_worker, find_trained, find_worker
+from .plan import Plan
+from .run_folder import path_of
+from .workers import Worker, check_worker, find_worker
 
 
 class AttentionHandler(
@@ -33,8 +39,9 @@ class AttentionHandler(
     before_training : bool
         One more before the first batch, at `initial_epoch`.
     initial_epoch, initial_batch : int or None
-        Epochs and batches trained before, in a run that is resumed. None: as many as a `CheckpointHandler` of the
-        same fit has resumed from, else 0.
+        Epochs and batches trained before the first fit, in a run that is resumed. None: as many as a
+        `CheckpointHandler` of the same fit has resumed from, else 0. A second fit with the same handler goes on
+        after the first one.
     shard_probes : bool
         In a training on several workers, rank 0 takes the snapshots. With True each worker takes those of its
         share of the probe images, in a sub-run ``worker-<rank>``, so that each waits for its share only.
@@ -76,27 +83,45 @@ class AttentionHandler(
         self.before_training, self.priority = before_training, priority
         self.initial_epoch, self.initial_batch = initial_epoch, initial_batch
         self.shard_probes, self.worker = shard_probes, check_worker(rank, size)
-        self._images = len(probe)
-        self._make_monitor = lambda **more: AttentionMonitor(probe, logdir, **{**more, **options})
-        self.monitor = self._make_monitor(
-            shard=Worker() if shard_probes else None
-        )  # wrong arguments raise now
+        self._own_logger = options.pop("logger", None)
+        if shard_probes:
+            if hasattr(logdir, "add_scalar"):
+                raise ValueError(
+                    "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
+                )
+            options.setdefault("shard", Worker())
+        self._plan = Plan.of_options("AttentionHandler", {"probe": probe, **options})
+        self._logdir = logdir if hasattr(logdir, "add_scalar") else path_of(logdir)
+        self._monitor: AttentionMonitor | None = None
         self._epochs = self._batches = 0
         self._idle = False
 
+    @property
+    def monitor(self) -> AttentionMonitor:
+        """That of the fit that is running, or of the last one."""
+        if self._monitor is None:
+            raise RuntimeError("the handler has a monitor when fit has begun; call estimator.fit first")
+        return self._monitor
+
     def train_begin(self, estimator, *args, **kwargs) -> None:
-        self.monitor.close()  # of a fit before, which an error may have ended
-        trained = find_trained(estimator)
-        self._epochs = trained.epochs if self.initial_epoch is None else self.initial_epoch
-        self._batches = trained.batches if self.initial_batch is None else self.initial_batch
+        if self._monitor is not None:
+            self._monitor.close()  # of a fit before, which an error may have ended
+        behind = find_trained(estimator)
+        if not any(behind):  # a second fit goes on after the first
+            behind = Trained(self._epochs, self._batches)
+        first = self._monitor is None
+        self._epochs = behind.epochs if self.initial_epoch is None or not first else self.initial_epoch
+        self._batches = behind.batches if self.initial_batch is None or not first else self.initial_batch
         worker = self.worker or find_worker(estimator.trainer)
-        self._idle = worker.rank >= (self._images if self.shard_probes else 1)
-        shard = worker if self.shard_probes and worker.size > 1 and not self._idle else None
-        self.monitor = self._make_monitor(logger=estimator.logger, shard=shard)
+        self._idle = worker.rank >= (len(self._plan.probe) if self.shard_probes else 1)
+        plan = self._plan
+        if self.shard_probes and plan.shard == Worker():
+            plan = replace(plan, shard=worker if worker.size > 1 and not self._idle else None)
+        self._monitor = AttentionMonitor.of(plan, self._logdir, self._own_logger or estimator.logger)
         if self._idle:
-            self.monitor.check(estimator.net)  # lest one worker stops at a wrong argument and the others wait
+            self._monitor.check(estimator.net)  # so that all workers stop at a wrong argument, not one alone
             return
-        self.monitor.start(estimator.net, self._step + (not self.before_training))
+        self._monitor.start(estimator.net, self._step + (not self.before_training))
         if self.before_training:
             self._snapshot(estimator)
 
@@ -123,9 +148,9 @@ class AttentionHandler(
     def _snapshot(self, estimator) -> None:
         if self._idle:
             return
-        when = f"batch {self._batches}" if self.batch_period else f"epoch {self._epochs}"
+        when = when_words(self._step, "batch" if self.batch_period else "epoch")
         try:
-            self.monitor.snapshot(estimator.net, self._step, when if self._step else None)
+            self.monitor.snapshot(estimator.net, self._step, when)
         except BaseException:
             self.monitor.close()  # `fit` ends here, without `train_end`
             raise

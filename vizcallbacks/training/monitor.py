@@ -6,32 +6,27 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..attribution.methods import DEFAULT_METHODS
-from ..attribution.randomisation import sanity, sanity_job
-from ..checks import check_whole
+from ..checks import as_numpy, check_step
 from ..measures.of_one_map import mean_defined
-from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
 from ..regression.baseline import Baseline
 from ..regression.report import Report
-from ..regression.snapshot import Snapshot
-from ..tensorboard.event_log import EventLog
-from .alarm import Alarm
-from .album import Album
-from .budget import Budget, Drawing, timed
-from .question import Question
-from .run_folder import RunFolder
-from .workers import part
+from ..regression.snapshot import Snapshot, when_words
+from .budget import Budget
+from .draining import Draining
+from .jobs import Job, sanity_job
+from .journal import Journal
+from .plan import Plan
 
 if TYPE_CHECKING:
     from ..mxnet_door import gluon
-
-ON_ERROR = ("warn", "raise")
-IMAGE_FORMATS = ("jpeg", "png")
+    from .question import Question
 
 
 class AttentionMonitor:
@@ -68,8 +63,13 @@ class AttentionMonitor:
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
+    wrong : {"also predicted", "label only"}
+        Whether panels of images that the net gets wrong also show the map of the class that it predicts, which
+        costs one more walk for these images.
     image_format : {"jpeg", "png"}
-        JPEG (4:4:4, quality 90) is a third as large.
+        JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
         arguments raise in any event, when the monitor is made or at its first snapshot.
@@ -87,6 +87,10 @@ class AttentionMonitor:
     sanity_period : int, optional
         At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
         with two stages); that costs two snapshots more.
+    drain_on : signal.Signals, optional
+        On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
+        written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
+        would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
 
     Raises
     ------
@@ -111,58 +115,68 @@ class AttentionMonitor:
         batch_size: int = 16,
         extra: Sequence = (),
         show: int = 12,
+        per_image_curves: bool = False,
+        wrong: str = "also predicted",
         image_format: str = "jpeg",
         on_error: str = "warn",
         max_overhead: float | None = None,
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
+        drain_on: int | None = None,
     ) -> None:
-        if not isinstance(probe, ProbeSet):
-            raise TypeError(
-                f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)"
-            )
-        for name, value, allowed in (
-            ("on_error", on_error, ON_ERROR),
-            ("image_format", image_format, IMAGE_FORMATS),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-        for name, count in (("show", show), ("sanity_period", 1 if sanity_period is None else sanity_period)):
-            check_whole(name, count)
-        probe, targets, numbers = part(shard, probe, targets, logdir)
-        if extra and (shard is not None or sanity_period is not None):
-            raise ValueError(
-                "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
-            )
-        self._question = Question(probe, methods, layer, targets, batch_size, extra)
-        self._on_error = on_error
-        self._budget, self._stretched = Budget(max_overhead), False
-        checked = baseline is not None or thresholds is not None
-        alarm = (self._question.methods, baseline, thresholds, patience, action, check_from)
-        self._alarm = Alarm(probe, *alarm) if checked else None
-        self._stop = False
-        self._sanity_period, self._taken = sanity_period, 0
-        self._encode = lambda picture: encode(picture, image_format)
+        plan = Plan(
+            probe=probe,
+            methods=methods,
+            layer=layer,
+            targets=targets,
+            batch_size=batch_size,
+            extra=extra,
+            show=show,
+            per_image_curves=per_image_curves,
+            wrong=wrong,
+            image_format=image_format,
+            on_error=on_error,
+            max_overhead=max_overhead,
+            shard=shard,
+            sanity_period=sanity_period,
+            baseline=baseline,
+            thresholds=thresholds,
+            patience=patience,
+            action=action,
+            check_from=check_from,
+            drain_on=drain_on,
+        )
+        self._begin(plan, logdir, logger)
+
+    @classmethod
+    def of(cls, plan: Plan, logdir, logger: logging.Logger | None = None) -> AttentionMonitor:
+        """A monitor by a plan that was made, and so checked, before."""
+        monitor = cls.__new__(cls)
+        monitor._begin(plan, logdir, logger)
+        return monitor
+
+    def _begin(self, plan: Plan, logdir, logger: logging.Logger | None) -> None:
+        self._plan = plan
         self._logger = logger or logging.getLogger(__name__)
-        self._folder = RunFolder(logdir, "" if shard is None else f"worker-{shard[0]}", self._logger)
-        self._target = logdir if shard is None else self._folder.path
-        self._pending = max(64, 3 * (2 * show + 4))  # jobs of three snapshots may wait
-        self._album = Album(probe, self._question.methods, show, numbers)
-        self._log: EventLog | None = None
+        self._journal = Journal(plan, logdir, self._logger)
+        self._budget, self._stretched = Budget(plan.max_overhead), False
+        self._alarm = plan.alarm()
+        self._question: Question | None = None
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
-        self._failures = 0
-        self._closed = False
+        self._failures = self._taken = 0
+        self._stop = False
+        self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
     def run(self) -> Path:
         """The run's folder."""
-        return self._folder.path
+        return self._journal.run
 
     @property
     def failures(self) -> int:
         """Snapshots that failed, and jobs that could not be written."""
-        return self._failures + (0 if self._log is None else self._log.dropped)
+        return self._failures + self._journal.dropped
 
     @property
     def report(self) -> Report | None:
@@ -184,7 +198,7 @@ class AttentionMonitor:
         TypeError, ValueError
             If the net cannot be explained with these arguments, or the folder not be used.
         """
-        self._started(net, step)
+        self._start(step, net)
 
     def check(self, net: gluon.Block) -> None:
         """Explain one image, to see that the arguments fit the net; `start` does, before it touches the disk.
@@ -194,9 +208,15 @@ class AttentionMonitor:
         TypeError, ValueError
             If the net cannot be explained with these arguments.
         """
-        first, classes = self._question.try_out(net)
+        from .question import Question  # MXNet is imported here, where a net is run
+
+        probe, targets, _ = self._plan.share
+        plan = self._plan
+        question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        first, classes = question.try_out(net)
         if self._alarm is not None:
             self._alarm.check_start(first, classes)
+        self._question = replace(question, layer=first.layer)
 
     def snapshot(self, net: gluon.Block, step: int, when: str | None = None) -> Snapshot | None:
         """Take, log and keep a snapshot.
@@ -207,25 +227,124 @@ class AttentionMonitor:
         step : int, >= 0
             Where it stands in TensorBoard, usually the number of epochs trained so far.
         when : str, optional
-            The same in words, for pictures; default "epoch <step>", for 0 "before training".
+            The same in words, for pictures; default "after <step> epochs", for 0 "before training".
 
         Returns
         -------
         Snapshot
             None if it failed and `on_error` is "warn", or if `max_overhead` left it out.
         """
-        check_whole("step", step, 0)
-        step = int(step)
-        log = self._started(net, step)
-        self._checked = None
+        step = check_step(step)
+        self._start(step, net)
         if not self._budget.begin():
+            self._checked = None
             self._leave_out()
             return None
         try:
-            taken = self._take(log, net, step, when or (f"epoch {step}" if step else "before training"))
+            return self._guarded(step, lambda: self._asked(net, step, when or when_words(step)))
+        finally:
+            self._budget.end()
+            self._act()
+
+    def record(
+        self,
+        step: int,
+        maps: Mapping[str, Any],
+        outputs: Any = None,
+        targets: Any = None,
+        *,
+        when: str | None = None,
+        **more: Any,
+    ) -> Snapshot | None:
+        """Log, check and keep a snapshot of maps that something else computed. No net is run, nor MXNet imported.
+
+        Parameters
+        ----------
+        step, when
+            As for `snapshot`.
+        maps : mapping of str to array
+            Method -> maps of the probe images, (N, h, w), (N, H, W) or (N, C, H, W) as
+            `vizcallbacks.attribution.methods.METHODS` says; at least the first of the CAM family that the monitor
+            was made with. Panels show those that are there.
+        outputs : array, (N, classes), optional
+            The net's scores before the softmax.
+        targets : None, "label", int, (N,) ints or callable
+            The classes that the maps explain; None: those that the monitor was made with.
+        **more
+            `layer`, `scores` and `relus`, as for `Snapshot.from_arrays`.
+
+        Raises
+        ------
+        ValueError
+            An array does not have the right type or shape, or the map that sheets are of is missing.
+        """
+        step = check_step(step)
+        probe, planned, _ = self._plan.share
+        album = self._journal.album
+        if album.main not in maps:
+            raise ValueError(
+                f"maps must hold {album.main!r}, which the monitor was made for, got {', '.join(maps) or 'none'}; "
+                "make it with methods=... of what you record"
+            )
+        given = (step, maps, outputs, planned if targets is None else targets)
+        Snapshot.from_arrays(
+            probe, *given, when=when, **more
+        )  # wrong arguments raise before the folder is touched
+        self._start(step)
+
+        def make() -> Snapshot:
+            began = time.perf_counter()
+            taken = Snapshot.from_arrays(probe, *given, when=when, previous=self._previous, **more)
+            drawn = {name: as_numpy(maps[name])[album.shown] for name in self._plan.methods if name in maps}
+            return self._keep(taken, drawn, [], began)
+
+        try:
+            return self._guarded(step, make)
+        finally:
+            self._act()
+
+    def overview(self):
+        """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
+        return self._journal.album.overview()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
+        with self._draining.undisturbed():
+            return self._journal.flush(timeout)
+
+    def close(self) -> None:
+        """Draw the last sheets, write what is pending, and let go. May be called again."""
+        with self._draining.undisturbed():
+            self._journal.close()
+        self._draining.restore()
+
+    def __enter__(self) -> AttentionMonitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, step: int, net: gluon.Block | None = None) -> None:
+        if self._journal.is_closed:
+            raise RuntimeError("the monitor is closed; make a new one, which goes on in the same folder")
+        if net is not None and self._question is None:
+            self.check(net)
+        if not self._journal.is_open:
+            self._draining.check_thread()
+            self._previous = self._journal.open(step, self._judge)
+            self._draining.install()
+
+    def _judge(self, taken: Snapshot) -> Report | None:
+        return None if self._alarm is None else self._alarm.judge(taken)
+
+    def _guarded(self, step: int, make: Callable[[], Snapshot]) -> Snapshot | None:
+        """What `make` returns; None, with one warning, if it fails and `on_error` is "warn"."""
+        self._checked = None
+        try:
+            return make()
         except Exception as error:
             self._failures += 1
-            if self._on_error == "raise":
+            if self._plan.on_error == "raise":
                 raise
             if self._failures == 1:
                 self._logger.warning(
@@ -236,82 +355,61 @@ class AttentionMonitor:
                     error,
                 )
             return None
-        finally:
-            self._budget.end()
+
+    def _act(self) -> None:
         if self._alarm is not None and self._checked is not None and self._alarm.due:
             self._stop = self._alarm.act(self._checked, self._logger) or self._stop
-        return taken
 
-    def overview(self):
-        """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""
-        return self._album.overview()
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until what was logged is written, at most `timeout` seconds; whether it is."""
-        return self._log is not None and self._log.flush(timeout)
-
-    def close(self) -> None:
-        """Draw the last sheets, write what is pending, and let go. May be called again."""
-        if self._log is not None and not self._closed:
-            if self._previous is not None:
-                for job in self._album.sheets(self._previous.step):
-                    self._log.submit(job)
-            self._log.close()
-        self._folder.close()
-        self._closed = True
-
-    def __enter__(self) -> AttentionMonitor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _started(self, net: gluon.Block, step: int) -> EventLog:
-        if self._closed:
-            raise RuntimeError("the monitor is closed; make a new one, which goes on in the same folder")
-        if self._log is None:
-            self.check(net)
-            earlier = self._folder.open(self._question.probe, step)
-            try:
-                for self._previous in earlier:
-                    self._album.add(self._previous)
-                    if self._alarm is not None:
-                        self._alarm.judge(self._previous)
-                log = EventLog(
-                    self._target, encode=self._encode, max_pending=self._pending, logger=self._logger
-                )
-                self._log = log.open()
-            except BaseException:
-                self._folder.close()
-                raise
-        return self._log
-
-    def _take(self, log: EventLog, net: gluon.Block, step: int, when: str) -> Snapshot:
+    def _asked(self, net: gluon.Block, step: int, when: str) -> Snapshot:
+        if self._question is None:
+            raise RuntimeError("the monitor has no question yet; call start")
         began = time.perf_counter()
-        result, drawn = self._question.ask(net, self._album.shown)
+        album = self._journal.album
+        result, drawn = self._question.ask(net, album.shown)
+        also = self._plan.wrong == "also predicted"
+        why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
         taken = snapshots.take(result, result.probe, step, when, self._previous)
-        self._checked = None if self._alarm is None else self._alarm.judge(taken)
-        jobs = [lambda sink: self._folder.save(taken), *self._album.add(taken, drawn, self._checked)]
+        period, facts = self._plan.sanity_period, []
+        if period is not None and (self._taken + 1) % period == 0:
+            facts.append(sanity_job(self._question.sanity(net), step))
+        return self._keep(taken, drawn, facts, began, passed, why)
+
+    def _keep(
+        self,
+        taken: Snapshot,
+        drawn: Mapping[str, Any],
+        facts: list[Job],
+        began: float,
+        passed: float | None = None,
+        why: Mapping[int, Any] | None = None,
+    ) -> Snapshot:
+        passed = time.perf_counter() if passed is None else passed
+        self._checked, pictures = self._judge(taken), []
         if self._alarm is not None and self._checked is not None and self._alarm.due:
             self._checked, job = self._alarm.described(self._checked, self.run)
-            jobs.append(job)
+            pictures.append(job)
         self._taken += 1
-        if self._sanity_period is not None and self._taken % self._sanity_period == 0:
-            found = sanity(net, result.probe, self._question.methods, stages=2, **self._question.options)
-            jobs.append(sanity_job(found, step))
         self._previous = taken
-
-        jobs, drawing = timed(jobs)
-        for job in jobs:
-            log.submit(job)
-        handed = time.perf_counter()
-        log.submit(lambda sink: self._report(taken, passed - began, handed - passed, drawing))
+        handed = [0.0]
+        with self._draining.undisturbed():
+            self._journal.write(
+                taken,
+                drawn,
+                self._checked,
+                facts,
+                pictures,
+                lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
+                why,
+            )
+        handed[0] = time.perf_counter() - passed
         return taken
 
-    def _report(self, taken: Snapshot, passes: float, handing: float, drawing: Drawing) -> None:
-        """In the log's thread, when all of the snapshot is drawn and written."""
-        self._budget.drew(drawing.processor)
+    def _report(
+        self, taken: Snapshot, passes: float, handing: float, drawing: float, processor: float
+    ) -> None:
+        """In the thread that draws, when all of the snapshot is drawn."""
+        self._budget.drew(processor)
         drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else float("nan")
         self._logger.info(
             "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
@@ -320,7 +418,7 @@ class AttentionMonitor:
             len(taken.targets),
             passes,
             1000 * handing,
-            drawing.seconds,
+            drawing,
             taken.layer,
             *taken.relus,
             "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
@@ -331,7 +429,7 @@ class AttentionMonitor:
             self._stretched = True
             self._logger.warning(
                 "attention snapshots cost %.2f s each, of which max_overhead=%g allows one in %.0f s of training; "
-                "some of those due are left out from now on",
+                "snapshots are thinned out from now on",
                 self._budget.cost,
                 self._budget.share,
                 self._budget.cost / self._budget.share,  # type: ignore[operator]

@@ -3,55 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..attribution.explaining import explain
-from ..attribution.methods import METHODS, check_methods
+from ..attribution.methods import METHODS
+from ..attribution.randomisation import Sanity, sanity
 from ..attribution.result import Attributions
-from ..attribution.targets import target_of, targets_of
-from ..checks import as_numpy, check_whole
+from ..attribution.targets import targets_of
+from ..checks import as_numpy
 from ..mxnet_door import gluon
 from ..probes.probe_set import ProbeSet
 
 WORTHWHILE = 1.5  # images in all for each one shown: with fewer, a second call costs more than it saves
 
 
+@dataclass(frozen=True, eq=False)
 class Question:
-    """The arguments of `explain`, checked as far as they can be without a net.
+    """The arguments of `explain`, as `Plan` has checked them; one layer at most."""
 
-    Parameters
-    ----------
-    probe, methods, layer, targets, batch_size, extra
-        As for `explain`, but for one layer at the most. A layer of None is looked for when the net is first
-        asked, and kept.
+    probe: ProbeSet
+    methods: tuple[str, ...]
+    layer: Any
+    targets: Any
+    batch_size: int
+    extra: Sequence = ()
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as said there.
-    """
-
-    def __init__(
-        self, probe: ProbeSet, methods: Sequence[str] | str, layer, targets, batch_size: int, extra: Sequence
-    ) -> None:
-        check_whole("batch_size", batch_size)
-        target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
-        if isinstance(layer, (list, tuple)):
-            raise ValueError(
-                f"layer must be one Conv2D, its name or path, got {layer!r}; use a monitor for each"
-            )
-        self.probe, self.methods = probe, check_methods(methods)
-        self.options: dict[str, Any] = {"layer": layer, "targets": targets, "batch_size": batch_size}
-        self._extra = tuple(extra)
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `explain` and `sanity` take alike."""
+        return {"layer": self.layer, "targets": self.targets, "batch_size": self.batch_size}
 
     def ask(self, net: gluon.Block, shown: Sequence[int]) -> tuple[Attributions, Mapping[str, np.ndarray]]:
         """Explain the probe images: for what is measured all, for what is only drawn those shown.
 
-        Measured are the CAM family's maps. Where there are any, maps of the image's size are only drawn, and
-        their methods, by far the dearer ones, run on the images shown alone, if these are few among all.
+        The CAM family's maps are measured. Where there are any, maps of the image's size are only drawn, and
+        their methods, by far the slower ones, run on the images shown alone, if these are few among all.
 
         Parameters
         ----------
@@ -71,24 +60,53 @@ class Question:
         drawn = tuple(name for name in self.methods if METHODS[name].shape != "layer")
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
-            result = explain(net, self.probe, measured, extra=self._extra, **self.options)
-            pinned = {} if result.targets is None else {"targets": result.targets[rows]}
-            more = self._explain_some(net, rows, drawn, layer=result.layer, **pinned)
+            result = explain(net, self.probe, measured, extra=self.extra, **self.options)
+            target = result.target.pick(rows)
+            more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
-                covered = ("relus", "unguided", "plain_activations")
-                return replace(result, **{name: getattr(more, name) for name in covered}), maps
-        result = explain(net, self.probe, self.methods, extra=self._extra, **self.options)
+                return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
+        result = explain(net, self.probe, self.methods, extra=self.extra, **self.options)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 
+    def ask_why(
+        self, net: gluon.Block, asked: Attributions, shown: Sequence[int], method: str
+    ) -> dict[int, np.ndarray]:
+        """For each image shown that the net gets wrong, the map of the class that it predicts instead.
+
+        Parameters
+        ----------
+        asked : Attributions
+            What `ask` found.
+        shown : sequence of int
+        method : str
+            Of the CAM family; for others there are none.
+
+        Returns
+        -------
+        dict of int to ndarray, (h, w)
+            By the image's number; empty, without a walk through the net, if none is wrong.
+        """
+        if asked.predictions is None or asked.targets is None or METHODS[method].shape != "layer":
+            return {}
+        wanted = asked.targets if self.probe.labels is None else self.probe.labels
+        found = asked.predictions
+        rows = [i for i in shown if found[i] >= 0 and found[i] not in (wanted[i], asked.targets[i])]
+        if not rows:
+            return {}
+        more = self._explain_some(
+            net, rows, (method,), layer=asked.layer, targets=asked.target.instead(found[rows])
+        )
+        return dict(zip(rows, more[method]))
+
     def try_out(self, net: gluon.Block) -> tuple[Attributions, np.ndarray | None]:
-        """Explain the first image, to see that net and arguments fit; the layer is known from then on.
+        """Explain the first image, to see that net and arguments fit.
 
         Returns
         -------
         Attributions
-            Of the first image.
+            Of the first image; its `layer` is the one to ask for from then on.
         ndarray, (N,), or None
             The classes of all images, if they are known before the predictions.
 
@@ -103,19 +121,22 @@ class Question:
             raise ValueError(
                 f"targets must be below the net's number of classes, {first.outputs.shape[1]}, got {classes.max()}"
             )
-        self.options["layer"] = first.layer
         return first, classes
+
+    def sanity(self, net: gluon.Block) -> Sanity:
+        """How alike the maps stay when the head's weights are random, and when all are."""
+        return sanity(net, self.probe, self.methods, stages=2, **self.options)
 
     def _explain_some(
         self, net: gluon.Block, rows: list[int] | slice, methods: tuple[str, ...], **instead: Any
     ) -> Attributions:
-        targets = targets_of(self.options["targets"], rows, len(self.probe))
-        extra = [as_numpy(one)[rows] for one in self._extra]
+        targets = targets_of(self.targets, rows, len(self.probe))
+        extra = [as_numpy(one)[rows] for one in self.extra]
         options = {**self.options, "targets": targets, **instead}
         return explain(net, self.probe[rows], methods, extra=extra, **options)
 
     def _classes(self) -> np.ndarray | None:
-        targets = self.options["targets"]
+        targets = self.targets
         given = self.probe.labels if isinstance(targets, str) else targets
         if given is None or callable(given):
             return None

@@ -9,11 +9,17 @@ import json
 import logging
 import os
 import socket
+import stat
 import weakref
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..archive import replacing
+from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
 from ..regression.snapshot import Snapshot
@@ -30,10 +36,15 @@ class RunFolder:
     Parameters
     ----------
     target : str, os.PathLike or SummaryWriter
-        As for `AttentionMonitor`.
+        As for `AttentionMonitor`; made absolute at once, so that a later `chdir` does not move it.
     sub : str
         A sub-folder of it; "": none.
     logger : logging.Logger
+
+    Attributes
+    ----------
+    newest : Snapshot or None
+        What was stored for the step that the training begins at, if nothing was for later ones.
 
     Raises
     ------
@@ -42,9 +53,10 @@ class RunFolder:
     """
 
     def __init__(self, target: Any, sub: str, logger: logging.Logger) -> None:
-        self.path = _path_of(target) / sub
+        self.path = path_of(target) / sub
         self._logger = logger
         self._lock: int | None = None
+        self.newest: Snapshot | None = None
 
     def open(self, probe: ProbeSet, step: int) -> Iterator[Snapshot]:
         """Take hold of the folder, and clear away the snapshots of `step` and later: they are replaced.
@@ -52,7 +64,8 @@ class RunFolder:
         Returns
         -------
         iterator of Snapshot
-            The earlier ones, in the order of their steps. Damaged files are left out, with a warning.
+            The earlier ones, in the order of their steps. Damaged files are left out, with a warning; another
+            warning tells which steps are missing.
 
         Raises
         ------
@@ -63,13 +76,8 @@ class RunFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._take_hold(folder / "lock")
-            stored = folder / "probe.npz"
-            if stored.exists() and ProbeSet.load(stored).digest != probe.digest:
-                raise ValueError(
-                    f"{self.path} holds snapshots of another probe set, with which these could not be compared; "
-                    "give another logdir"
-                )
-            probe.save(stored)
+            self._check_probe_set(folder / "probe.npz", probe)
+            probe.save(folder / "probe.npz")
             earlier = self._clear(step)
         except OSError as error:
             self.close()
@@ -77,13 +85,22 @@ class RunFolder:
         except BaseException:
             self.close()
             raise
-        return self._read(earlier)
+        return self._read(earlier, probe, step)
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
+        self._check_hold()
+        snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
+
+    def save_picture(self, name: str, picture: np.ndarray) -> None:
+        """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
+        self._check_hold()
+        with replacing(self.path / name) as file:
+            file.write(encode(picture, "png"))
+
+    def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
-        snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
 
     def close(self) -> None:
         """Let others in. May be called again."""
@@ -92,10 +109,12 @@ class RunFolder:
             self._lock = None
 
     def _take_hold(self, path: Path) -> None:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         self._release = weakref.finalize(self, os.close, lock)
         self._release.atexit = False  # pending snapshots are written at exit
         self._lock = lock
+        if not stat.S_ISREG(os.fstat(lock).st_mode):
+            raise OSError(errno.EINVAL, "it must be a regular file", str(path))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -117,30 +136,88 @@ class RunFolder:
             left.unlink()
         found = snapshots.list_snapshots(self.path)
         replaced = [path for path in found if snapshots.step_of(path) >= step]
+        later = [path for path in replaced if snapshots.step_of(path) > step]
+        self.newest = None if later else next(_readable(replaced), None)
         for path in replaced:
             path.unlink()
-        if any(snapshots.step_of(path) > step for path in replaced):
+        if later:
             message = "%s: training from step %d on replaces the snapshots of %d later steps"
-            self._logger.warning(message, self.path, step, len(replaced))
+            self._logger.warning(message, self.path, step, len(later))
         return found[: len(found) - len(replaced)]
 
-    def _read(self, paths: list[Path]) -> Iterator[Snapshot]:
-        damaged = []
+    def _check_probe_set(self, stored: Path, probe: ProbeSet) -> None:
+        """Refuse to mix probe sets; where the file is gone, each snapshot tells of which one it is."""
+        if stored.exists():
+            others = {ProbeSet.load(stored).digest}
+        else:
+            others = {snapshot.digest for snapshot in _readable(snapshots.list_snapshots(self.path))}
+        if others - {probe.digest}:
+            raise ValueError(
+                f"{self.path} holds snapshots of another probe set, with which these could not be compared; "
+                "give another logdir"
+            )
+
+    def _read(self, paths: list[Path], probe: ProbeSet, step: int) -> Iterator[Snapshot]:
+        damaged: list[Exception] = []
+        read = []
         for path in paths:
             try:
-                yield Snapshot.load(path)
+                snapshot = Snapshot.load(path)
+                if snapshot.digest != probe.digest:
+                    raise ValueError(f"{path} is of another probe set than the one beside it")
             except (OSError, ValueError) as error:
                 damaged.append(error)
+            else:
+                read.append(snapshot.step)
+                yield snapshot
         if damaged:
             message = "%d of %d earlier snapshots cannot be read and are left out of sheets and drift: %s"
             self._logger.warning(message, len(damaged), len(paths), damaged[0])
+        missing = missing_steps([snapshots.step_of(path) for path in paths], step)
+        if missing:
+            self._logger.warning("%s: %s", self.path, missing)
+
+
+def _readable(paths: list[Path]) -> Iterator[Snapshot]:
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            yield Snapshot.load(path)
+
+
+def missing_steps(steps: Sequence[int], next_step: int) -> str:
+    """Say in words which steps between those stored, and before `next_step`, have no snapshot; "" if none.
+
+    The usual distance of two steps is the most frequent one, if three in four distances are that: then larger
+    ones are holes. Otherwise only the distance to `next_step` is judged, by the largest that there is.
+    """
+    every = [*steps, next_step]
+    distances = [b - a for a, b in zip(every, every[1:])]
+    if len(distances) < 2:
+        return ""
+    usual, count = Counter(distances[:-1]).most_common(1)[0]
+    regular = 4 * count >= 3 * (len(distances) - 1)
+    if not regular:
+        usual, every, distances = max(distances[:-1]), every[-2:], distances[-1:]
+    holes = [_hole(a, b, usual if regular else b - a) for a, b in zip(every, every[1:]) if b - a > usual]
+    if not holes:
+        return ""
+    told = holes if len(holes) <= 10 else [*holes[:9], f"and {len(holes) - 9} more"]
+    return f"snapshots are missing: {', '.join(told)}; an earlier process did not write them"
+
+
+def _hole(before: int, after: int, usual: int) -> str:
+    steps = range(before + usual, after, usual)
+    if not steps:
+        return f"between steps {before} and {after}"
+    every = f" (every {usual})" if usual > 1 and len(steps) > 1 else ""
+    return f"steps {steps[0]} to {steps[-1]}{every}" if len(steps) > 1 else f"step {steps[0]}"
 
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class _Forget:
-    """In a forked child: close its copy of the lock, lest the lock outlives the training in an orphan."""
+    """In a forked child: close its copy of the lock, so that no orphan holds the lock after the training."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = weakref.ref(folder)
@@ -165,13 +242,15 @@ def _refusal(path: Path, holder: bytes) -> str:
     return f"logdir {str(path)!r} is in use by {who}, whose files would be overwritten; give another logdir"
 
 
-def _path_of(target: Any) -> Path:
+def path_of(target: Any) -> Path:
+    """The absolute folder of an argument `logdir`; TypeError or ValueError if it can be none. Nothing is made."""
     if hasattr(target, "add_scalar"):
         folder = getattr(target, "logdir", None) or getattr(target, "log_dir", None)
         if folder is None:
             raise ValueError(f"logdir must be a folder or a writer that knows its own, got {target!r}")
-        return Path(folder)
+        return Path(os.path.abspath(folder))
     if not isinstance(target, (str, os.PathLike)):
         raise TypeError(f"logdir must be a path or a SummaryWriter, got {type(target).__name__}")
+    target = os.path.expanduser(target)
     check_logdir(target)
-    return Path(target)
+    return Path(os.path.abspath(os.fsdecode(target)))

@@ -1,14 +1,12 @@
-"""Which of several training processes this one is, and how many epochs a resumed one has behind it."""
+"""Which of several training processes this one is, and which probe images are its."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any, NamedTuple
 
 from ..attribution.targets import targets_of
-from ..mxnet_door import estimator as gluon_estimator
 from ..probes.probe_set import ProbeSet
 
 
@@ -31,9 +29,7 @@ def check_worker(rank: Any, size: Any) -> Worker | None:
     return Worker(rank, size)
 
 
-def part(
-    worker: Sequence[int] | None, probe: ProbeSet, targets: Any, logdir: Any
-) -> tuple[ProbeSet, Any, Sequence[int]]:
+def part(worker: Sequence[int] | None, probe: ProbeSet, targets: Any) -> tuple[ProbeSet, Any, Sequence[int]]:
     """A worker's part of the probe images: every size-th, from number rank on; all if `worker` is None.
 
     Returns
@@ -46,14 +42,10 @@ def part(
     Raises
     ------
     ValueError
-        There is no image for the worker, or `logdir` can hold no sub-run.
+        There is no image for the worker.
     """
     if worker is None:
         return probe, targets, range(len(probe))
-    if hasattr(logdir, "add_scalar"):
-        raise ValueError(
-            "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
-        )
     if not isinstance(worker, tuple) or len(worker) != 2:
         raise ValueError(f"shard must be (rank, size), got {worker!r}")
     rank, size = check_worker(*worker) or Worker()
@@ -90,44 +82,3 @@ def find_worker(trainer: Any) -> Worker:
             )
         return Worker()
     return Worker() if store is None else Worker(store.rank, store.num_workers)
-
-
-class Trained(NamedTuple):
-    """Epochs and batches behind a training."""
-
-    epochs: int = 0
-    batches: int = 0
-
-
-def find_trained(estimator: Any) -> Trained:
-    """Epochs and batches that the running fit has resumed from, by a `CheckpointHandler` among its handlers.
-
-    An Estimator does not keep its handlers, so they are looked for among the local variables of its `fit`.
-
-    Returns
-    -------
-    Trained
-        (0, 0) if the fit began anew.
-    """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        values = frame.f_locals
-        if "self" in values and values["self"] is estimator:
-            for handlers in values.values():
-                for handler in handlers if isinstance(handlers, list) else ():
-                    if (
-                        isinstance(handler, gluon_estimator.CheckpointHandler)
-                        and getattr(handler, "trained_epoch", -1) >= 0
-                    ):
-                        return _resumed_from(handler, estimator.trainer)
-        frame = frame.f_back
-    return Trained()
-
-
-def _resumed_from(handler: gluon_estimator.CheckpointHandler, trainer: Any) -> Trained:
-    """Its file names count from 0: the epochs finished; the batches finished, or at an epoch's end begun."""
-    if handler.batch_period:
-        return Trained(handler.trained_epoch, handler.trained_batch + 1)
-    # one batch less is counted there if the first of all fits was one that resumes already
-    missing = trainer.optimizer.num_update == handler.trained_batch + 1
-    return Trained(handler.trained_epoch + 1, handler.trained_batch + missing)

@@ -1,0 +1,32 @@
+"""``vizcallbacks export``: all measures of runs as a table."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..view.run import open_runs
+from ..view.table import write_table
+from .terminal import say
+
+DESCRIPTION = (
+    "Writes a row for each image of each snapshot of each run: name, classes, probability, every measure. "
+    "Exit code: 0 written, 2 not."
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the table."""
+    count = write_table(open_runs(options.runs), options.out)
+    say(f"written: {options.out}, {count} rows")
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-command's arguments."""
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run's folder, as the handler wrote it, or a folder with runs below",
+    )
+    parser.add_argument("--out", required=True, metavar="FILE", help="ending in .csv or .json")
