@@ -101,7 +101,7 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     with instrumented(net) as runner:
         run = runner.forward(batch[0], layers, image=False, guided=False)
         scored(run, target)
-        layer = default_layer(run) if layers is None else layers[0]
+        layer = default_layer(run)[0] if layers is None else layers[0]
         tapped = taps(run, [layer], runner)
         gradients = run.tape.walk(tapped, last=True)
         return tuple(channels_first(layer, array)[0] for array in (tapped[0].asnumpy(), gradients[0]))

@@ -13,7 +13,8 @@ import numpy as np
 
 from .. import archive
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.result import Attributions, Coverage, predictions_of, softmax
+from ..attribution.outputs import kind_of, predictions_of, probabilities_of
+from ..attribution.result import Attributions, Coverage
 from ..attribution.targets import target_of
 from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
@@ -127,7 +128,8 @@ class Snapshot(Shown):
         predictions = probabilities = classes = None
         if outputs is not None:
             outputs = given["outputs"].astype(np.float32)
-            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+            probabilities = probabilities_of(outputs, kind_of(outputs))
+            predictions = predictions_of(outputs, probabilities)
         if targets is None:
             classes = predictions
         elif not callable(targets):
@@ -279,7 +281,7 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         maps=MappingProxyType(maps),
         targets=targets,
         predictions=result.predictions if known else unknown,
-        confidence=result.probabilities.max(axis=1) if known else nothing.astype(np.float32),
+        confidence=result.confidence if known else nothing.astype(np.float32),
         measures=MappingProxyType(measures),
         relus=result.relus,
         digest=probe.digest,
