@@ -89,16 +89,16 @@ class RunFolder:
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
-        self._check_hold()
+        self.check_hold()
         snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
-        self._check_hold()
+        self.check_hold()
         with replacing(self.path / name) as file:
             file.write(encode(picture, "png"))
 
-    def _check_hold(self) -> None:
+    def check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
 
