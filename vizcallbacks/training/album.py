@@ -189,6 +189,7 @@ class Album:
             float(snapshot.confidence[i]),
             epoch=snapshot.when,
             note=guided_note(self._methods, snapshot.relus),
+            score=float(snapshot.measures["score"][i]) if "score" in snapshot.measures else None,
         )
 
     def _panel_job(
