@@ -25,10 +25,14 @@ SHEET_TEXT = 31  # px; its capitals are 2.7 % of a history sheet's 792 px
 SIDE, SPACE = 104, 4  # px, of an overview's cells, and between them
 BELOW = 22  # px, for right or wrong
 BREAK = 16  # px, between two steps some between which are left out
-AS_ROWS = 6  # images up to which an overview has a row for each and a column for each step
+AS_ROWS = 5  # images up to which an overview has a row for each and a column for each step
 STEPS = 8  # at most in that case
 AS_COLUMNS = 10  # images at most that have columns
-NAME, SMALL = 30, 26  # px, sizes of texts
+NAME, SMALL, LEGEND = (
+    42,
+    28,
+    36,
+)  # px, sizes of texts: 12 px on a card, which shows every third or fourth pixel
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def overview(
 ) -> np.ndarray:
     """Many probe images through training in one picture, landscape.
 
-    Up to six images have a row each, with the input and up to eight steps beside each other. More images have a
+    Up to five images have a row each, with the input and up to eight steps beside each other. More images have a
     column each, at most ten, with up to four steps below each other. What does not fit is left out evenly, the
     first and the last are kept; dots stand where steps are left out, and the legend counts images that are. Each
     image has one scale, the largest maximum among its maps that are shown.
@@ -131,7 +135,7 @@ def overview(
         )
     images = pick_evenly(len(tracks), AS_COLUMNS)
     as_rows = len(images) <= AS_ROWS
-    steps = pick_evenly(len(captions), STEPS if as_rows else 4 if len(images) > AS_ROWS + 2 else 3)
+    steps = pick_evenly(len(captions), STEPS if as_rows else 4 if len(images) > 8 else 3)
     gaps = _gaps(steps, numbers)
     along = [0]  # where the input and each step begin, along the axis of steps
     verdicts = BELOW if any(track.right is not None for track in tracks) else 0
@@ -216,7 +220,7 @@ def _legend(
 
 
 def _legend_width(items: Sequence[tuple[np.ndarray | bool | None, str]]) -> int:
-    return sum(_swatch_width(swatch) + text_width(words, SMALL) + 24 for swatch, words in items)
+    return sum(_swatch_width(swatch) + text_width(words, LEGEND) + 24 for swatch, words in items)
 
 
 def _swatch_width(swatch: np.ndarray | bool | None) -> int:
@@ -231,5 +235,5 @@ def _write_legend(strip: np.ndarray, items: Sequence[tuple[np.ndarray | bool | N
         elif swatch is not None:
             strip[middle - 12 : middle + 12, x : x + swatch.shape[1]] = swatch
         x += _swatch_width(swatch)
-        write(strip, (x, 0, x + text_width(words, SMALL), len(strip)), words, SMALL, GREY)
-        x += text_width(words, SMALL) + 24
+        write(strip, (x, 0, x + text_width(words, LEGEND), len(strip)), words, LEGEND, GREY)
+        x += text_width(words, LEGEND) + 24

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -151,7 +151,8 @@ class Snapshot(Shown):
             probe=probe,
         )
         step = check_step(step)
-        return take(result, probe, step, when_words(step) if when is None else when, previous)
+        taken = take(result, probe, step, when_words(step) if when is None else when, previous)
+        return replace(taken, pure=None)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
@@ -281,7 +282,14 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         measures=MappingProxyType(measures),
         relus=result.relus,
         digest=probe.digest,
+        pure=None if written_by(result) is None else not written_by(result),
     )
+
+
+def written_by(result: Attributions) -> tuple[str, ...] | None:
+    """Paths of the blocks that wrote their state in the passes, which was put back; None: not recorded."""
+    purity = getattr(result, "purity", None)
+    return None if purity is None else tuple(purity.blocks)
 
 
 def _comparable(previous: Snapshot, layer, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:

@@ -24,7 +24,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 SCALAR_DATA = b"\x20\x01"
-"""`data_class` in bytes, which tensorboardX's message lacks; without it TensorBoard's server drops the rest."""
+"""The field `data_class`, which tensorboardX lacks; without it TensorBoard's default server drops the others."""
 
 FOLDER = "logdir must be a folder of this machine that can be written, got"
 

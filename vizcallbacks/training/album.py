@@ -304,7 +304,7 @@ def _maxima(maps: Iterable[np.ndarray]) -> np.ndarray:
 
 def _caption(when: str) -> str:
     """ "after 12 epochs" -> "12 epochs", "before training" -> "start": fits below a map."""
-    return {"before training": "start"}.get(when, when[6:] if when.startswith("after ") else when)
+    return {"before training": "start"}.get(when, re.sub(r"^after (?=\d)", "", when))
 
 
 def _short(when: str) -> str:

@@ -18,6 +18,7 @@ from ..regression import snapshot as snapshots
 from ..regression.baseline import Baseline
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, when_words
+from .beside import check_alone
 from .budget import Budget
 from .draining import Draining
 from .jobs import Job, sanity_job
@@ -165,7 +166,7 @@ class AttentionMonitor:
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
         self._failures = self._taken = 0
-        self._stop = False
+        self._stop = self._told_written = False
         self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
@@ -213,6 +214,7 @@ class AttentionMonitor:
         probe, targets, _ = self._plan.share
         plan = self._plan
         question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        check_alone(net)
         first, classes = question.try_out(net)
         if self._alarm is not None:
             self._alarm.check_start(first, classes)
@@ -363,12 +365,14 @@ class AttentionMonitor:
     def _asked(self, net: gluon.Block, step: int, when: str) -> Snapshot:
         if self._question is None:
             raise RuntimeError("the monitor has no question yet; call start")
+        check_alone(net)
         began = time.perf_counter()
         album = self._journal.album
         result, drawn = self._question.ask(net, album.shown)
         also = self._plan.wrong == "also predicted"
         why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
+        self._tell_written(snapshots.written_by(result))
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         period, facts = self._plan.sanity_period, []
         if period is not None and (self._taken + 1) % period == 0:
@@ -423,6 +427,18 @@ class AttentionMonitor:
             *taken.relus,
             "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
         )
+
+    def _tell_written(self, blocks: tuple[str, ...] | None) -> None:
+        """Warn once of blocks that keep state in `forward`."""
+        if blocks and not self._told_written:
+            self._told_written = True
+            several = len(blocks) > 1
+            self._logger.warning(
+                "block%s %s write%s state in forward; it was put back after the snapshot, and is after each one",
+                "s" if several else "",
+                ", ".join(repr(path) for path in blocks),
+                "" if several else "s",
+            )
 
     def _leave_out(self) -> None:
         if not self._stretched:
