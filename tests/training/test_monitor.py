@@ -46,7 +46,7 @@ def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
         return len(client.tags("images").get("run", {})) >= 7 and "run" in client.tags("scalars")
 
     with tensorboard(tmp_path, loaded) as client:
-        groups = {"attention_panels": 512, "attention_panels_history": None}
+        groups = {"attention_panels": 375, "attention_panels_history": None}
         for group, width in groups.items():
             for tag in TAGS:
                 shown = client.images("run", f"{group}/{tag}")
