@@ -40,7 +40,18 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
     "cli": (
         9,
-        {"ground", "attribution", "nets", "pictures", "pretrained", "probes", "regression", "view", "demo"},
+        {
+            "ground",
+            "attribution",
+            "nets",
+            "pictures",
+            "pretrained",
+            "probes",
+            "regression",
+            "view",
+            "training",
+            "demo",
+        },
         {"numpy", "pytest", "tqdm"},
     ),
     "faces": (
@@ -61,13 +72,23 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     ),
 }
 
-GROUND = {"archive", "checks", "files", "mxnet_door", "mxnet_later", "safe_text", "showing", "version"}
+GROUND = {
+    "archive",
+    "checks",
+    "files",
+    "mxnet_door",
+    "mxnet_later",
+    "named",
+    "safe_text",
+    "showing",
+    "version",
+}
 """Modules at the package's top that are the ground floor; the others there are faces."""
 
 MXNET = {"nets", "attribution", "pretrained", "demo", "faces"}
 """Rooms that may use MXNet, by `mxnet_door`."""
 
-MXNET_ALONE = {"training.fit_locals", "training.handler", "training.question"}
+MXNET_ALONE = {"training.fit_locals", "training.handler", "training.loading", "training.question"}
 """Modules of other rooms that may: they run a net, or stand in the Estimator's list."""
 
 NEVER_MXNET = {
@@ -83,6 +104,7 @@ NEVER_MXNET = {
 """Modules of those rooms that may not: what works on stored maps uses them."""
 
 INSIDE = {
+    "training.replay_workers": {"distributed", "cloudpickle"},
     "demo.clever_hans": {"skimage", "sklearn"},
     "mxnet_door": {"gluoncv"},
     "view.frames": {"IPython"},

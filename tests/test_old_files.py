@@ -42,12 +42,25 @@ def test_a_baseline_of_then_checks_snapshots_of_then(step):
     assert report.findings
 
 
-def test_a_run_of_then_goes_on_now(tmp_path):
+def test_a_run_of_then_goes_on_now_under_new_names_and_says_so_once(tmp_path, caplog):
     shutil.copytree(OLD / "run", tmp_path / "run")
+    (old,) = (tmp_path / "run").glob("*tfevents*")
+    before = old.read_bytes()
     probe = vc.ProbeSet.load(OLD / "probe.npz")
-    with vc.AttentionMonitor(probe, tmp_path / "run", on_error="raise") as monitor:
-        monitor.snapshot(small_net(), step=2)
-    assert [step_of(path) for path in list_snapshots(tmp_path / "run")] == [0, 1, 2]
+    for step in (2, 3):
+        with vc.AttentionMonitor(probe, tmp_path / "run", on_error="raise") as monitor:
+            monitor.snapshot(small_net(), step=step)
+    assert [step_of(path) for path in list_snapshots(tmp_path / "run")] == [0, 1, 2, 3]
+    assert old.read_bytes() == before
+    new = EventAccumulator(str(tmp_path / "run"), size_guidance={"images": 0, "scalars": 0})
+    new.Reload()
+    assert new.Scalars("attention_mean/score")[-1].step == 3
+    assert new.Scalars("attention_score/_mean")[-1].step == 1
+    said = [
+        record.getMessage() for record in caplog.records if "goes on under new names" in record.getMessage()
+    ]
+    assert len(said) == 1
+    assert "attention_mean/" in said[0]
 
 
 def test_tensorboard_reads_the_tags_of_then():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .training.alarm import AttentionAlarm
     from .training.handler import AttentionHandler
     from .training.monitor import AttentionMonitor
+    from .training.replay import replay
     from .view.run import Run
 
 _MODULES = {
@@ -53,6 +54,7 @@ _MODULES = {
     "nn": "",
     "peaks": "pictures.peaks",
     "pretrained": "",
+    "replay": "training.replay",
     "sanity": "attribution.randomisation",
     "targets": "",
 }
@@ -82,6 +84,7 @@ __all__ = [
     "nn",
     "peaks",
     "pretrained",
+    "replay",
     "sanity",
     "targets",
 ]

@@ -1,6 +1,6 @@
 """How often ``baseline="best"`` stops a healthy training, and whether it notices a shift of attention.
 
-    python tests/benchmarks/best_rule.py FOLDER [--seeds 0:20] [--epochs 16] [--shifted 8]
+    python tests/benchmarks/best_rule.py FOLDER [--seeds 0:20] [--epochs 16] [--shifted 10]
 
 Trains the demo's network on honest pictures, one training per seed, with one of three learning-rate schedules,
 and keeps a snapshot of every epoch in FOLDER/<seed>. Then the data change: the label becomes the colour of the
@@ -30,7 +30,7 @@ from vizcallbacks.training.alarm import Alarm
 
 PROBES = 100
 PICTURES, POOL = 1024, 4096  # in an epoch, and different ones
-SHIFTED_RATE = 0.02
+SHIFTED_RATE = 0.05
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.025 * (1 + np.cos(np.pi * done)),
     "constant": lambda done: 0.03,
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", default="0:20", help="from:to (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=16, help="healthy ones (default: %(default)s)")
-    parser.add_argument("--shifted", type=int, default=8, help="after the shift (default: %(default)s)")
+    parser.add_argument("--shifted", type=int, default=10, help="after the shift (default: %(default)s)")
     parser.add_argument("--patience", type=int, default=2)
     options = parser.parse_args()
     seeds = range(*map(int, options.seeds.split(":")))

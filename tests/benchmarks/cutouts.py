@@ -32,9 +32,8 @@ from vizcallbacks.attribution.randomisation import shuffled
 from vizcallbacks.checks import pick_evenly
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
 from vizcallbacks.measures.of_two_maps import spearman
-from vizcallbacks.pictures.panels import KINDS
+from vizcallbacks.pictures.panels import header_of, panel, titled_maps
 from vizcallbacks.pictures.render import encode
-from vizcallbacks.pictures.sheets import Cell, Header, panel
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
@@ -207,14 +206,9 @@ def draw(model, probe: vc.ProbeSet, path: str) -> None:
     result = vc.explain(model.net, some, methods, targets="label")
     panels = []
     for i, prediction in enumerate(result.predictions):
-        cells = [Cell(METHODS[name].title, result[name][i], KINDS[METHODS[name].shape]) for name in methods]
-        header = Header(
-            label=some.label_name(i),
-            prediction=some.class_name(prediction),
-            probability=float(result.probabilities[i, prediction]),
-            right=bool(prediction == some.labels[i]),
-        )
-        panels.append(panel(some.pictures[i], cells, header))
+        maps = titled_maps({name: result[name][i] for name in methods})
+        header = header_of(some, i, int(prediction), float(result.probabilities[i, prediction]))
+        panels.append(panel(some.pictures[i], maps, header))
     columns = [np.concatenate(panels[start::2]) for start in (0, 1)]
     with open(path, "wb") as file:
         file.write(encode(np.concatenate(columns, axis=1), "png"))

@@ -14,7 +14,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = [
+FLAGS = (
     "headless",
     "no-sandbox",
     "disable-gpu",
@@ -23,7 +23,7 @@ FLAGS = [
     "disable-background-networking",
     "disable-component-update",
     "disable-sync",
-]
+)
 
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Debian's packages chromium and chromium-driver"
@@ -53,9 +53,6 @@ class Browser:
 
     def ready(self):
         """Until the view is there and its first card is drawn."""
-        self.wait(
-            "return document.querySelector('.card .tile .base')?.drawn || document.querySelector('.card canvas')"
-        )
         self.wait("return [...document.querySelectorAll('.card .heat')].some((one) => one.drawn)")
         self.settle()
 

@@ -34,6 +34,8 @@ class Family:
         Whether the net runs in float64 throughout, so that finite differences are exact.
     onednn : bool
         Whether MXNet itself can train the net with oneDNN's kernels; if not: MXNET_MKLDNN_ENABLED=0.
+    modes : bool
+        Whether a part of it runs in another mode of `autograd`, which a trace does not show.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Family:
     traced_as: str = ""
     double: bool = True
     onednn: bool = True
+    modes: bool = False
 
 
 FAMILIES = [
@@ -51,7 +54,7 @@ FAMILIES = [
     Family("ResNet v1", "resnet18_v1"),
     Family("ResNet v2", "resnet18_v2"),
     Family("ResNet v1b", "resnet18_v1b"),
-    Family("ResNet v1b, GroupNorm", "resnet50_v1b_gn", traced_as="resnet50_v1b", double=False),
+    Family("ResNet v1b, GroupNorm", "resnet50_v1b_gn", traced_as="resnet50_v1b", double=False, modes=True),
     Family("ResNet v1c", "resnet50_v1c"),
     Family("ResNet v1d", "resnet50_v1d"),
     Family("ResNet v1e", "resnet50_v1e"),

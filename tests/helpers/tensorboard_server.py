@@ -16,10 +16,10 @@ class Client:
     """What the server shows of a log folder."""
 
     def __init__(self, url):
-        self._url = url.rstrip("/") + "/"
+        self.url = url.rstrip("/") + "/"
 
     def get(self, path, **query):
-        address = f"{self._url}{path}?{urllib.parse.urlencode(query)}" if query else self._url + path
+        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}" if query else self.url + path
         with urllib.request.urlopen(address, timeout=30) as answer:
             return answer.read()
 
@@ -44,11 +44,13 @@ class Client:
 
 
 @contextmanager
-def tensorboard(logdir, ready):
-    """Serve `logdir` in a process of its own; wait until ``ready(client)`` is true."""
-    command = [sys.executable, "-W", "ignore", "-m", "tensorboard.main", "--logdir", str(logdir)]
+def tensorboard(logdir, ready, option="--logdir", **more):
+    """Serve `logdir` in a process of its own; wait until ``ready(client)`` is true. `more`: for Popen."""
+    command = [sys.executable, "-W", "ignore", "-m", "tensorboard.main", option, str(logdir)]
     command += ["--host", "127.0.0.1", "--port", "0", "--samples_per_plugin", "images=1000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, **more
+    ) as server:
         try:
             line = next(line for line in server.stderr if " at http://" in line)
             threading.Thread(target=server.stderr.read, daemon=True).start()  # lest its pipe fills up

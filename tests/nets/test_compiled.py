@@ -1,4 +1,4 @@
-"""The compiled way: the same maps as by swapped layers, on every kind of net, and what cannot be traced is not."""
+"""The way through a net: the same maps from a trace and from a record, on every kind of net."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mxnet import autograd, gluon
 
 import vizcallbacks as vc
-from vizcallbacks.nets.instrument import Instruments
+from vizcallbacks.nets.runner import Runner
 
 from ..helpers.nets import Functional, images, random_state, small_net, state_of, zoo_net
 
@@ -102,6 +102,23 @@ def in_double(net):
     return net
 
 
+def recorded(net):
+    """The same net inside a plain Block, which has no symbols and so is recorded."""
+    whole = gluon.nn.Sequential()
+    whole.add(net)
+    return whole
+
+
+def both_ways(net, *args, layer=None, **options):
+    """Traced and recorded."""
+    inside = layer if layer is None or isinstance(layer, str) else [f"0.{one}" for one in layer]
+    traced = vc.explain(net, *args, layer=layer, **options)
+    other = vc.explain(recorded(net), *args, layer=inside, **options)
+    for one, route in ((traced, "traced"), (other, "recorded")):
+        assert {each.route for each in (one if isinstance(one, list) else [one])} == {route}
+    return traced, other
+
+
 def assert_same(result, expected, tolerance=2e-7):
     """Maps are single precision: equal to their rounding."""
     for method in expected.maps:
@@ -117,47 +134,53 @@ def assert_same(result, expected, tolerance=2e-7):
 def test_both_ways_give_the_same_maps(name):
     net, batch = in_double(NETS[name]()), images(3, size=12)
     before = state_of(net)
-    result, expected = (vc.explain(net, batch, ONE_PASS, compiled=way) for way in (True, False))
+    result, expected = both_ways(net, batch, ONE_PASS)
     assert (result.compiled, expected.compiled) == (True, False)
-    assert result.layer == expected.layer
-    if not expected.unguided:
-        assert_same(result, expected)
-    assert result.relus == (expected.relus[1],) * 2
-    assert result.plain_activations == expected.plain_activations
+    assert expected.layer == f"0.{result.layer}"
+    assert_same(result, expected)
+    assert result.coverage == expected.coverage
+    assert result.relus[0] == result.relus[1]
+    assert result.purity.pure
+    assert expected.purity.pure
     # and whatever is asked for beside it
     for method in ONE_PASS:
-        if method != "guided_backprop" or not expected.unguided:
-            alone = vc.explain(net, batch, method, compiled=True)
-            unit = np.abs(expected[method]).max()
-            np.testing.assert_allclose(
-                alone[method] / unit, expected[method] / unit, atol=2e-7, err_msg=method
-            )
+        alone = vc.explain(net, batch, method)
+        unit = np.abs(expected[method]).max()
+        np.testing.assert_allclose(alone[method] / unit, expected[method] / unit, atol=2e-7, err_msg=method)
     assert state_of(net) == before
 
 
-def test_every_layer_gives_what_it_gives_without_a_graph():
+def test_every_layer_gives_the_same_both_ways():
     net, batch = in_double(NETS["residual"]()), images(size=12)
     for method in ("grad_cam", "hires_cam"):
-        found = (vc.explain(net, batch, method, layer=["0", "4"], compiled=way) for way in (True, False))
-        for result, expected in zip(*found):
+        for result, expected in zip(*both_ways(net, batch, method, layer=["0", "4"])):
             assert_same(result, expected)
 
 
 def test_methods_of_many_passes_give_the_same():
     net, batch = in_double(NETS["residual"]()), images(2, size=12)
     methods = ("smooth_grad", "integrated_gradients", "occlusion", "score_cam")
-    result, expected = (vc.explain(net, batch, methods, compiled=way) for way in (True, False))
+    result, expected = both_ways(net, batch, methods)
     assert_same(result, expected, tolerance=1e-5)
 
 
 def test_a_batch_equals_its_images_and_repeated_calls_equal_bits():
     net, batch = in_double(NETS["shared layers"]()), images(5, size=12)
-    together, again, parts = (
-        vc.explain(net, batch, ONE_PASS, batch_size=size, compiled=True) for size in (5, 5, 2)
-    )
+    together, again, parts = (vc.explain(net, batch, ONE_PASS, batch_size=size) for size in (5, 5, 2))
     for method in ONE_PASS:
         np.testing.assert_array_equal(together[method], again[method])
     assert_same(parts, together)
+
+
+class Passed(gluon.Block):
+    """A plain Block that passes all on."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs):
+        return self.net(*inputs)
 
 
 def test_a_net_with_further_inputs_and_several_outputs():
@@ -174,11 +197,13 @@ def test_a_net_with_further_inputs_and_several_outputs():
     net.cast("float64")
     factor = np.array([[1.0], [-2.0], [0.5]])
     for score, layer in ((lambda y: y[0][:, 1], "body.4"), (lambda y: y[1][0].sum(axis=(1, 2, 3)), "more")):
+        whole = Passed(net)
         result, expected = (
-            vc.explain(net, batch, ONE_PASS[:3], targets=score, extra=(factor,), batch_size=2, compiled=way)
-            for way in (True, False)
+            vc.explain(one, batch, ONE_PASS[:3], targets=score, extra=(factor,), batch_size=2)
+            for one in (net, whole)
         )
-        assert result.layer == expected.layer == layer
+        assert (result.route, expected.route) == ("traced", "recorded")
+        assert (result.layer, expected.layer) == (layer, f"net.{layer}")
         for method in ONE_PASS[:3]:
             np.testing.assert_allclose(result[method], expected[method], rtol=1e-5, atol=1e-9)
 
@@ -268,29 +293,36 @@ class Plain(gluon.Block):
 
 
 UNTRACEABLE = {
-    CountsCalls: "other outputs than its forward",
-    OwnMode: "block '8' runs sigmoid in an autograd mode of its own",
-    Unrecorded: "block '8' runs mean in an autograd mode of its own",
+    # kind: (why, the factor of the gradient behind the dense layer)
+    CountsCalls: "its graph gives other outputs than the net does",
+    OwnMode: "block '8.1' runs sigmoid in an autograd mode of its own",
+    Unrecorded: "block '8.1' runs mean in an autograd mode of its own",
     Peeks: "AttributeError",
     Plain: "block '8' has a forward of its own",
 }
 
 
 @pytest.mark.parametrize("kind", UNTRACEABLE)
-def test_what_cannot_be_traced_right_goes_by_its_layers(kind):
+def test_what_cannot_be_traced_right_is_recorded_and_the_reason_is_kept(kind):
     net = small_net()
     net._children["8"] = head = gluon.nn.Sequential() if kind is Plain else gluon.nn.HybridSequential()
     head.add(gluon.nn.Dense(4, in_units=8), kind())
     head.initialize()
-    by_itself, by_layers = (vc.explain(net, images(), ONE_PASS, compiled=way) for way in (None, False))
-    assert not by_itself.compiled
-    for method in ONE_PASS:
-        np.testing.assert_array_equal(by_itself[method], by_layers[method])
-    before = state_of(net)
-    message = f"cannot be compiled: .*{UNTRACEABLE[kind].replace('8', '8.*')}.*leave out compiled=True"
-    with pytest.raises(ValueError, match=message):
-        vc.explain(net, images(), compiled=True)
+    net.cast("float64")
+    batch, before = images(), state_of(net)
+    result = vc.explain(net, batch, ONE_PASS, targets=1)
+    assert (result.route, result.compiled) == ("recorded", False)
+    assert UNTRACEABLE[kind] in result.reason
     assert state_of(net) == before
+    np.testing.assert_allclose(result.outputs, net(mx.nd.array(batch, dtype="float64")).asnumpy(), rtol=1e-6)
+    leaf = mx.nd.array(batch, dtype="float64")
+    leaf.attach_grad()
+    for norm in (net[1],):
+        norm._kwargs["use_global_stats"] = True
+    with autograd.record():  # in train mode, where max pooling has a right gradient
+        score = net(leaf)[:, 1]
+    score.backward()
+    np.testing.assert_allclose(result["gradient"], leaf.grad.asnumpy(), rtol=1e-5, atol=1e-9)
 
 
 def test_nothing_of_a_trace_stays():
@@ -305,7 +337,7 @@ def test_nothing_of_a_trace_stays():
     streams = random_state()
     mx.random.seed(3)
     np.random.seed(3)
-    assert vc.explain(net, images(), compiled=True).compiled
+    assert vc.explain(net, images()).route == "traced"
     assert streams[1:] == random_state()[1:]
     assert seen == []
     assert numbers() == [number + 1 for number in first]
@@ -318,8 +350,7 @@ def numbers():
 
 
 RANDOM = {
-    "a random slope": (lambda x: mx.sym.LeakyReLU(x, act_type="rrelu")[0], "random slope"),
-    "noise": (lambda x: x + mx.sym.random.normal(shape=(2, 3, 8, 8)), "is random"),
+    "noise": (lambda x: x + mx.sym.random.normal(shape=(2, 3, 8, 8)), "draws random numbers in predict mode"),
     "a slope and its mask": (lambda x: mx.sym.LeakyReLU(x, act_type="rrelu"), "output 1 of LeakyReLU"),
 }
 
@@ -330,21 +361,22 @@ def test_random_graphs_are_refused(name):
     x = mx.sym.var("data", dtype="float32")
     with mx.name.NameManager():
         net = gluon.SymbolBlock(function(x), x)
-    with pytest.raises(ValueError, match=f"cannot be compiled: .*{message}"):
-        vc.explain(net, images(size=8), "gradient", targets=lambda y: y.sum(axis=(1, 2, 3)), compiled=True)
-    with pytest.raises(ValueError, match="the net is a SymbolBlock"):
+    mx.random.seed(5)
+    number = float(mx.nd.random.uniform().asscalar())
+    mx.random.seed(5)
+    with pytest.raises(ValueError, match=message):
         vc.explain(net, images(size=8), "gradient", targets=lambda y: y.sum(axis=(1, 2, 3)))
+    assert float(mx.nd.random.uniform().asscalar()) == number
 
 
-def test_a_hybridized_net_runs_once_and_another_is_compared_on_one_image(monkeypatch):
-    shapes, run = [], Instruments._by_operators
+def test_a_net_runs_itself_on_one_image_to_be_compared_with_its_trace(monkeypatch):
+    shapes, run = [], Runner._untouched
 
-    def counted(self, batch, *rest, **more):
-        shapes.append(batch.shape)
-        return run(self, batch, *rest, **more)
+    def counted(self, inputs, *rest, **more):
+        shapes.append(inputs[0].shape)
+        return run(self, inputs, *rest, **more)
 
-    monkeypatch.setattr(Instruments, "_by_operators", counted)
-    vc.explain(small_net(hybridize=True), images(5), batch_size=2)  # runs its graph itself
-    assert shapes == []
-    vc.explain(small_net(), images(5), batch_size=2)
-    assert shapes == [(1, 3, 32, 32)]
+    monkeypatch.setattr(Runner, "_untouched", counted)
+    for hybridize in (True, False):
+        vc.explain(small_net(hybridize=hybridize), images(5), batch_size=2)
+    assert shapes == [(1, 3, 32, 32)] * 2

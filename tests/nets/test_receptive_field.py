@@ -90,7 +90,7 @@ def test_that_of_resnet18_is_published():
     assert vc.layers(net, np.zeros((1, 3, 64, 64), np.float32))[-1].receptive_field == (64, 64)
 
 
-def test_it_is_unknown_behind_operators_of_unknown_reach_and_without_a_graph():
+def test_it_is_unknown_behind_operators_of_unknown_reach_and_known_in_plain_blocks():
     class Turned(gluon.HybridBlock):
         def hybrid_forward(self, F, x):
             return F.transpose(x, (0, 1, 3, 2))
@@ -98,7 +98,7 @@ def test_it_is_unknown_behind_operators_of_unknown_reach_and_without_a_graph():
     batch = np.zeros((1, 1, 16, 16), np.float32)
     for net, expected in (
         (in_a_row(conv(kernel_size=3), Turned(), conv(kernel_size=3)), [(3, 3), None]),
-        (gluon.nn.Sequential(), [None, None]),
+        (gluon.nn.Sequential(), [(3, 3), (5, 5)]),
     ):
         if not len(net):
             net.add(conv(kernel_size=3), conv(kernel_size=3))

@@ -10,6 +10,7 @@ import sys
 import mxnet as mx
 import numpy as np
 import pytest
+from mxnet import gluon
 
 import vizcallbacks as vc
 
@@ -61,9 +62,20 @@ def test_families_that_mxnet_cannot_train_with_onednn_are_explained_right_withou
     )
 
 
-@pytest.mark.parametrize("compiled", [None, False], ids=["by itself", "by layers"])
+class Plain(gluon.Block):
+    """A plain Block around a net: it has no symbols, and so is recorded."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize("route", ["by itself", "recorded"])
 @pytest.mark.parametrize("family", RUNNING, ids=lambda family: family.member)
-def test_the_family_is_explained_right_and_left_as_it_was(family, compiled):
+def test_the_family_is_explained_right_and_left_as_it_was(family, route):
     batch = images(2 if family.size < 224 else 1, size=family.size)
     targets = np.array([3, 8])[: len(batch)]
     net = family_net(family)
@@ -75,7 +87,10 @@ def test_the_family_is_explained_right_and_left_as_it_was(family, compiled):
         return mx.nd.pick(first(outputs), mx.nd.array(targets, dtype=first(outputs).dtype), axis=1)
 
     methods = ("gradient", "guided_backprop", "grad_cam")
-    result = vc.explain(net, batch, methods, targets=score, compiled=compiled)
+    shown = net if route == "by itself" else Plain(net)
+    result = vc.explain(shown, batch, methods, targets=score)
+    assert result.route == ("traced" if route == "by itself" and not family.modes else "recorded")
+    assert result.purity.pure
 
     assert state_of(net) == before
     # the pass runs the kernels of training, which round otherwise than those of predict mode

@@ -1,11 +1,13 @@
 """Snapshots: measured right, compared only with what is comparable, and kept to the bit."""
 
+import dataclasses
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from vizcallbacks import Attributions, archive
+from vizcallbacks.nets.coverage import Coverage
 from vizcallbacks.probes.probe_set import ProbeSet
 from vizcallbacks.regression.snapshot import (
     Snapshot,
@@ -39,8 +41,7 @@ def attributions(maps=None, layer="features.8", targets=(1, 0), outputs=OUTPUTS,
         predictions=None if outputs is None else outputs.argmax(axis=1),
         targets=targets,
         scores=np.array([1.5, -2], np.float32),
-        relus=relus,
-        unguided=(),
+        coverage=Coverage(*relus),
         probe=probe_set(),
     )
 
@@ -271,3 +272,45 @@ def test_other_files_are_not_taken_for_snapshots(name, tmp_path):
     folder.mkdir()
     (folder / name).touch()
     assert list_snapshots(tmp_path) == []
+
+
+SPOILED = {
+    "fewer images": lambda arrays, facts: arrays.update(targets=arrays["targets"][:1]),
+    "scalar predictions": lambda arrays, facts: arrays.update(predictions=np.int64(1)),
+    "real predictions": lambda arrays, facts: arrays.update(predictions=arrays["predictions"] * 1.0),
+    "whole maps": lambda arrays, facts: arrays.update({"maps/grad_cam": np.ones((2, 2, 2), int)}),
+    "maps with channels": lambda arrays, facts: arrays.update({"maps/grad_cam": np.ones((2, 1, 2, 2), "f")}),
+    "maps of no size": lambda arrays, facts: arrays.update({"maps/grad_cam": np.ones((2, 0, 2), "f")}),
+    "fewer measures": lambda arrays, facts: arrays.update(measures=arrays["measures"][1:]),
+    "measures of fewer images": lambda arrays, facts: arrays.update(measures=arrays["measures"][:, :1]),
+    "flat measures": lambda arrays, facts: arrays.update(measures=arrays["measures"][0]),
+    "a measure named twice": lambda arrays, facts: facts["measures"].__setitem__(0, facts["measures"][1]),
+    "a negative step": lambda arrays, facts: facts.update(step=-1),
+    "a step beyond 64 bits": lambda arrays, facts: facts.update(step=2**63),
+    "a step in words": lambda arrays, facts: facts.update(step="1"),
+    "words of numbers": lambda arrays, facts: facts.update(when=7),
+    "a layer of numbers": lambda arrays, facts: facts.update(layer=7),
+    "a digest of none": lambda arrays, facts: facts.update(digest=None),
+    "three activations": lambda arrays, facts: facts.update(relus=[1, 2, 3]),
+    "activations in words": lambda arrays, facts: facts.update(relus="12"),
+    "maps in words": lambda arrays, facts: facts.update(maps="grad_cam"),
+    "purity in words": lambda arrays, facts: facts.update(pure="yes"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_file_whose_parts_do_not_fit_is_refused(case, tmp_path):
+    path = tmp_path / "a.npz"
+    take(attributions(), probe_set(object=LEFT), 0, "").save(path)
+    arrays, facts = archive.read(path, "snapshot", 1)
+    SPOILED[case](arrays, facts)
+    archive.write(path, "snapshot", 1, arrays, facts)
+    with pytest.raises(ValueError, match="a.npz holds no whole snapshot .*; make it anew"):
+        Snapshot.load(path)
+
+
+@pytest.mark.parametrize("pure", [None, True, False])
+def test_whether_the_pass_was_pure_is_kept(pure, tmp_path):
+    taken = dataclasses.replace(take(attributions(), probe_set(), 0, ""), pure=pure)
+    taken.save(tmp_path / "a.npz")
+    assert Snapshot.load(tmp_path / "a.npz").pure is pure

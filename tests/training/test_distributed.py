@@ -107,9 +107,9 @@ def test_probe_images_are_shared_out_over_the_workers_each_with_a_sub_run(tmp_pa
         assert [len(snapshot.targets) for snapshot in snapshots] == [len(images_of)] * 5
         probe = vc.ProbeSet.load(shard / "attention" / "probe.npz")
         np.testing.assert_array_equal(probe.images, images(5)[images_of])
-        tags += [tag for tag in events.pictures(shard) if tag.startswith("attention/")]
+        tags += [tag for tag in events.pictures(shard) if tag.startswith("attention_panels/")]
     names = ["00_cat", "01_dog", "02_owl", "03_fox", "04_cat"]
-    assert sorted(tags) == [f"attention/{name}" for name in names]
+    assert sorted(tags) == [f"attention_panels/{name}" for name in names]
 
 
 @pytest.mark.slow

@@ -44,7 +44,9 @@ def undisturbed():
 
 
 def steps_of_events(run):
-    panels = {tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention/")}
+    panels = {
+        tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention_panels/")
+    }
     return [step for step, _ in panels[min(panels)]] if panels else []
 
 
@@ -332,15 +334,16 @@ def test_no_name_leaves_its_place(tmp_path):
     assert monitor.failures == 0
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     logs = [name for name in files if "tfevents" in name]
-    kept = ["lock", "probe.npz", "snapshot-00000000.npz", "snapshot-00000001.npz"]
-    assert files == sorted([*(f"deep/run/attention/{name}" for name in kept), *logs])
+    kept = ["lock", "probe.npz", "report.html", "snapshot-00000000.npz", "snapshot-00000001.npz"]
+    pictures = [f"deep/run/{name}.png" for name in ("overview", "peaks")]
+    assert files == sorted([*(f"deep/run/attention/{name}" for name in kept), *pictures, *logs])
     assert len(logs) == 1
     tags = {value.tag for _, value in events.values(run)}
     for tag in tags:
-        group, name = tag.split("/")
+        group, name = tag.replace("/text_summary", "").split("/")
         assert group.startswith("attention")
         assert ".." not in (group, name)
         assert len(tag) < 150
-    panels = [tag for tag in tags if tag.startswith("attention/")]
+    panels = [tag for tag in tags if tag.startswith("attention_panels/")]
     assert [int(tag.split("/")[1][:2]) for tag in sorted(panels)] == list(range(count))
     assert vc.ProbeSet.load(run / "attention" / "probe.npz").class_names == tuple(NAMES)

@@ -134,9 +134,17 @@ def test_a_fit_after_one_that_failed_goes_on_with_the_same_handler(tmp_path):
 
 def test_the_same_handler_serves_a_second_fit(tmp_path):
     handler = vc.AttentionHandler(probe_set(), tmp_path)
-    fit([handler], epochs=2)
-    fit([handler], epochs=1)
-    assert steps(tmp_path) == [0, 1]
+    net = fit([handler], epochs=2)
+    fit([handler], epochs=1, net=net)
+    assert steps(tmp_path) == [0, 1, 2, 3]
+    assert words(tmp_path)[-1] == "after 3 epochs"
+
+
+def test_a_second_fit_goes_on_after_a_given_first_epoch_too(tmp_path):
+    handler = vc.AttentionHandler(probe_set(), tmp_path, initial_epoch=5)
+    net = fit([handler], epochs=2)
+    fit([handler], epochs=1, net=net)
+    assert steps(tmp_path) == [5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("hybridize", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import shutil
 import threading
@@ -16,6 +17,7 @@ from tensorboardX import SummaryWriter
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.training.curves import description
 
 from ..helpers.nets import images, random_state, small_net, state_of
 from ..helpers.tensorboard_server import tensorboard
@@ -34,7 +36,7 @@ MEASURES = ["score", "probability", "drift", "entropy", "energy_object", "pointi
 
 def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
     net, probe = small_net(hybridize=True), probe_set()
-    with vc.AttentionMonitor(probe, tmp_path / "run") as monitor:
+    with vc.AttentionMonitor(probe, tmp_path / "run", per_image_curves=True) as monitor:
         for epoch in range(3):
             snapshot = monitor.snapshot(net, epoch)
             train(net)
@@ -44,7 +46,7 @@ def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
         return len(client.tags("images").get("run", {})) >= 7 and "run" in client.tags("scalars")
 
     with tensorboard(tmp_path, loaded) as client:
-        groups = {"attention": 672, "attention_history": None}
+        groups = {"attention_panels": 375, "attention_panels_history": None}
         for group, width in groups.items():
             for tag in TAGS:
                 shown = client.images("run", f"{group}/{tag}")
@@ -52,14 +54,17 @@ def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
                 for _, data in shown:
                     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
                     assert picture.shape[1] == (width or picture.shape[1])
-        assert [step for step, _ in client.images("run", "attention_overview/grad_cam")] == [0, 1, 2]
+        assert [step for step, _ in client.images("run", "attention/overview_grad_cam")] == [0, 1, 2]
         for name in MEASURES:
-            for tag in [*TAGS, "_mean"]:
-                points = dict(client.scalars("run", f"attention_{name}/{tag}"))
-                assert set(points) == ({1, 2} if name == "drift" else {0, 1, 2}), (name, tag)
-                values = snapshot.measures[name.replace("_object", "/object")]
-                expected = values.mean() if tag == "_mean" else values[TAGS.index(tag)]
-                assert points[2] == pytest.approx(expected, rel=1e-5)
+            values = snapshot.measures[name.replace("_object", "/object")]
+            expected = {f"attention_mean/{name}": values.mean()}
+            expected.update({f"attention_per_image/{name}/{tag}": values[i] for i, tag in enumerate(TAGS)})
+            for tag, value in expected.items():
+                points = dict(client.scalars("run", tag))
+                assert set(points) == ({1, 2} if name == "drift" else {0, 1, 2}), tag
+                assert points[2] == pytest.approx(value, rel=1e-5)
+                told = client.tags("scalars")["run"][tag]["description"]
+                assert description(name.replace("_object", "/object")).rstrip(".") in html.unescape(told)
 
 
 def test_each_snapshot_goes_to_disk_with_its_raw_maps(tmp_path):
@@ -112,7 +117,7 @@ def test_the_users_own_summary_writer_is_used_and_left_open(tmp_path):
         writer.add_scalar("mine", 1.0, 4)
     found = read(tmp_path)
     assert "mine" in found.Tags()["scalars"]
-    assert "attention/00_cat" in found.Tags()["images"]
+    assert "attention_panels/00_cat" in found.Tags()["images"]
     assert len(list_snapshots(tmp_path)) == 1
 
 
@@ -177,8 +182,8 @@ def test_nan_weights_are_logged_as_undefined(tmp_path, caplog):
     assert monitor.failures == 0
     assert np.isnan(taken.measures["entropy"]).all()
     found = read(tmp_path)
-    assert [event.step for event in found.Images("attention/00_cat")] == [0, 1]
-    assert [event.step for event in found.Scalars("attention_entropy/00_cat")] == [0]
+    assert [event.step for event in found.Images("attention_panels/00_cat")] == [0, 1]
+    assert [event.step for event in found.Scalars("attention_mean/entropy")] == [0]
 
 
 def test_the_folder_removed_in_mid_run_costs_one_warning(tmp_path, caplog):
@@ -270,3 +275,41 @@ def test_the_log_thread_is_not_needed_to_take_a_snapshot(tmp_path):
     release.set()
     monitor.close()
     assert len(list_snapshots(tmp_path)) == 1
+
+
+class Counting(gluon.nn.Sequential):
+    """Keeps state in `forward`: counts its calls, and a moving mean that it writes into a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.mean = self.params.get("mean", shape=(1,), init="zeros", grad_req="null")
+        self.add(gluon.nn.Conv2D(6, 3, padding=1, in_channels=3, activation="relu"))
+
+    def forward(self, x):
+        self.calls += 1
+        y = super().forward(x)
+        self.mean.set_data(0.9 * self.mean.data() + 0.1 * y.mean().reshape(1))
+        return y
+
+
+def test_blocks_that_keep_state_in_forward_are_named_once_and_snapshots_tell(tmp_path, caplog):
+    net = gluon.nn.Sequential()
+    net.add(Counting(), gluon.nn.GlobalAvgPool2D(), gluon.nn.Dense(4, in_units=6))
+    net.initialize()
+    net(mx.nd.array(images(2)))
+    before = net[0].calls, net[0].mean.data().asnumpy().tobytes()
+    with vc.AttentionMonitor(probe_set(), tmp_path, on_error="raise") as monitor:
+        taken = [monitor.snapshot(net, step) for step in range(3)]
+    assert (net[0].calls, net[0].mean.data().asnumpy().tobytes()) == before
+    assert [snapshot.pure for snapshot in taken] == [False] * 3
+    assert [vc.Snapshot.load(path).pure for path in list_snapshots(tmp_path)] == [False] * 3
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("block '0' writes state in forward; it was put back")
+
+
+def test_ordinary_nets_are_pure_which_nobody_is_told(tmp_path, caplog):
+    for hybridize in (False, True):
+        with vc.AttentionMonitor(probe_set(), tmp_path / str(hybridize), on_error="raise") as monitor:
+            assert monitor.snapshot(small_net(hybridize=hybridize), 0).pure is True
+    assert caplog.records == []

@@ -159,7 +159,8 @@ def test_otherwise_all_methods_run_once_on_all_images(methods, shown, monkeypatc
 
 
 def test_the_monitor_asks_for_no_more_than_it_draws(tmp_path, monkeypatch):
-    with vc.AttentionMonitor(probe_set(), tmp_path, show=3, on_error="raise") as monitor:
+    asks = {"show": 3, "wrong": "label only", "on_error": "raise"}
+    with vc.AttentionMonitor(probe_set(), tmp_path, **asks) as monitor:
         monitor.start(small_net())
         rows = counted(monkeypatch, DEFAULT)
         monitor.snapshot(small_net(), 0)
@@ -176,9 +177,9 @@ def test_every_method_answers_as_if_all_ran_on_all_images(make):
     assert_answers(Question(probe, methods, None, "label", 4, ()), net, whole)
 
 
-def test_activations_that_guided_maps_could_not_cover_are_counted():
+def test_activations_of_a_plain_block_are_covered_and_counted():
     result, _ = Question(probe_set(), DEFAULT, None, "label", 4, ()).ask(Eager(), SHOWN)
-    assert (result.relus, result.unguided) == ((1, 2), ("",))
+    assert (result.relus, result.unguided) == ((2, 2), ())
 
 
 REGIONS = np.random.RandomState(2).rand(COUNT, 32, 32) < 0.3
@@ -264,7 +265,10 @@ class Pictures:
     def image(self, tag, picture, step):
         self.found[tag] = picture
 
-    def scalar(self, tag, value, step):
+    def scalar(self, tag, value, step, description):
+        pass
+
+    def text(self, tag, text, step):
         pass
 
 
@@ -293,7 +297,7 @@ def test_a_monitor_draws_and_keeps_what_it_would_if_all_ran_on_all_images(tmp_pa
     ).found
     logged = events.pictures(tmp_path)
     assert sorted(logged) == sorted(drawn)
-    assert sum(tag.startswith("attention/") for tag in logged) == 3
+    assert sum(tag.startswith("attention_panels/") for tag in logged) == 3
     for tag, picture in drawn.items():
         ((step, data),) = logged[tag]
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -308,3 +312,66 @@ def test_each_worker_has_the_targets_of_its_images(tmp_path):
         found = monitor.snapshot(net, 0)
     assert_near(found.measures["score"], whole.scores[[1, 4]])
     assert_near(found.maps["grad_cam"], whole["grad_cam"][[1, 4]])
+
+
+# Why it is wrong
+
+
+def asked(probe, net, targets="label", methods=("grad_cam", "saliency")):
+    question = Question(probe, methods, None, targets, 4, ())
+    return question, question.ask(net, SHOWN)[0]
+
+
+def test_where_the_net_is_wrong_it_is_asked_why_it_predicts_what_it_does(monkeypatch):
+    net = small_net()
+    predicted = vc.explain(net, probe_set(), "grad_cam").predictions
+    labels = predicted.copy()
+    labels[[1, 3, 6]] = (predicted[[1, 3, 6]] + 1) % 4  # wrong on these, of which number 1 is not shown
+    question, result = asked(probe_set(labels=labels), net)
+    rows = counted(monkeypatch, ["grad_cam"])
+    why = question.ask_why(net, result, SHOWN, "grad_cam")
+    assert sorted(why) == [3, 6]
+    assert rows["grad_cam"] == 2
+    expected = vc.explain(net, probe_set(), "grad_cam", targets=predicted)["grad_cam"]
+    for i, map_ in why.items():
+        np.testing.assert_allclose(map_, expected[i], rtol=1e-4, atol=1e-6)
+        assert (map_ != result["grad_cam"][i]).any()
+
+
+@pytest.mark.parametrize("targets", [None, lambda outputs: outputs[:, 0]])
+def test_there_is_no_other_map_where_the_prediction_is_explained_or_no_class(targets, monkeypatch):
+    net = small_net()
+    question, result = asked(probe_set(labels=np.full(COUNT, 3)), net, targets)
+    rows = counted(monkeypatch, ["grad_cam"])
+    assert question.ask_why(net, result, SHOWN, "grad_cam") == {}
+    assert rows["grad_cam"] == 0
+
+
+def test_a_net_that_is_right_is_not_asked_again(monkeypatch):
+    net = small_net()
+    labels = vc.explain(net, probe_set(), "grad_cam").predictions
+    question, result = asked(probe_set(labels=labels), net)
+    rows = counted(monkeypatch, ["grad_cam"])
+    assert question.ask_why(net, result, SHOWN, "grad_cam") == {}
+    assert question.ask_why(net, result, SHOWN, "saliency") == {}
+    assert rows["grad_cam"] == 0
+
+
+def test_the_monitor_asks_why_unless_told_not_to(tmp_path):
+    net = small_net()
+    labels = (vc.explain(net, probe_set(), "grad_cam").predictions + 1) % 4
+    sizes = {}
+    for wrong in ("also predicted", "label only"):
+        run = tmp_path / wrong.split()[0]
+        with vc.AttentionMonitor(
+            probe_set(labels=labels), run, "grad_cam", show=2, wrong=wrong, on_error="raise"
+        ) as monitor:
+            monitor.snapshot(net, 1)
+        panels = {
+            tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention_panels/")
+        }
+        sizes[wrong] = {cv2.imdecode(np.frombuffer(one[0][1], np.uint8), 1).shape for one in panels.values()}
+    ((more, _, _),), ((fewer, _, _),) = sizes["also predicted"], sizes["label only"]
+    assert more < fewer  # three pictures share the width that two have
+    with pytest.raises(ValueError, match="wrong must be one of 'also predicted', 'label only', got 'no'"):
+        vc.AttentionMonitor(probe_set(), tmp_path / "none", wrong="no")

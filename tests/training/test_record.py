@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import vizcallbacks as vc
+from vizcallbacks import archive
 from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers import events
@@ -26,7 +27,13 @@ def test_recorded_maps_give_the_same_snapshots_reports_and_pictures(tmp_path):
     rules = {"energy/object": ">= 0.5", "drift": ">= 0.99"}
     made = {
         name: vc.AttentionMonitor(
-            probe, tmp_path / name, thresholds=rules, image_format="png", on_error="raise", patience=1
+            probe,
+            tmp_path / name,
+            thresholds=rules,
+            image_format="png",
+            on_error="raise",
+            patience=1,
+            wrong="label only",  # a map of another class is not recorded
         )
         for name in ("run", "recorded")
     }
@@ -54,7 +61,12 @@ def test_recorded_maps_give_the_same_snapshots_reports_and_pictures(tmp_path):
         assert monitor.failures == 0
     assert events.pictures(tmp_path / "run") == events.pictures(tmp_path / "recorded")
     for one, other in zip(*(list_snapshots(tmp_path / name) for name in made)):
-        assert one.read_bytes() == other.read_bytes()
+        (arrays, facts), (again, others) = (archive.read(path, "snapshot", 1) for path in (one, other))
+        assert facts == {**others, "pure": True}  # which is not known of maps from elsewhere
+        assert others["pure"] is None
+        assert {name: array.tobytes() for name, array in arrays.items()} == {
+            name: array.tobytes() for name, array in again.items()
+        }
 
 
 def test_scores_probabilities_and_predictions_follow_from_the_outputs():
@@ -91,28 +103,18 @@ def test_drift_is_measured_against_the_snapshot_recorded_before(tmp_path):
     assert monitor.failures == 0
 
 
+CAMS = {"grad_cam": np.ones((3, 4, 4))}
 WRONG = {
-    "of fewer images": (
-        {"grad_cam": np.ones((2, 4, 4))},
-        {},
-        r"of shape \(3, h, w\), got float64 of shape \(2,",
-    ),
-    "with channels": ({"grad_cam": np.ones((3, 1, 4, 4))}, {}, r"of shape \(3, h, w\)"),
-    "of whole numbers": ({"grad_cam": np.ones((3, 4, 4), int)}, {}, "real numbers.*got int64"),
-    "empty": ({"grad_cam": np.ones((3, 0, 4))}, {}, r"got float64 of shape \(3, 0, 4\)"),
-    "of an unknown method": ({"grad_cam": np.ones((3, 4, 4)), "my_cam": np.ones(3)}, {}, "got 'my_cam'"),
-    "without the main one": (
-        {"layer_cam": np.ones((3, 4, 4))},
-        {},
-        "maps must hold 'grad_cam'.*got layer_cam",
-    ),
-    "outputs": ({"grad_cam": np.ones((3, 4, 4))}, {"outputs": np.ones(3)}, r"outputs must be .*\(3, C\)"),
-    "targets": (
-        {"grad_cam": np.ones((3, 4, 4))},
-        {"outputs": np.ones((3, 2))},
-        "below the 2 classes, got 2",
-    ),
-    "scores": ({"grad_cam": np.ones((3, 4, 4))}, {"scores": np.ones(4)}, r"scores must be .*\(3\)"),
+    "of fewer images": ({"grad_cam": np.ones((2, 4, 4))}, {}, r"with N = 3, but is float64 \(2, 4, 4\)"),
+    "with channels": ({"grad_cam": np.ones((3, 1, 4, 4))}, {}, r"'grad_cam' must be floating \(N, h, w\)"),
+    "of whole numbers": ({"grad_cam": np.ones((3, 4, 4), int)}, {}, "floating.*but is int64"),
+    "empty": ({"grad_cam": np.ones((3, 0, 4))}, {}, r"but is float64 \(3, 0, 4\)"),
+    "of an unknown method": ({**CAMS, "my_cam": np.ones(3)}, {}, "got 'my_cam'"),
+    "without the main one": ({"layer_cam": np.ones((3, 4, 4))}, {}, "must hold 'grad_cam'.*got layer_cam"),
+    "outputs": (CAMS, {"outputs": np.ones(3)}, r"'outputs' must be floating \(N, C\)"),
+    "targets": (CAMS, {"outputs": np.ones((3, 2))}, "below the 2 classes, got 2"),
+    "scores": (CAMS, {"scores": np.ones(4)}, r"'scores' must be floating \(N\) with N = 3"),
+    "a step beyond 64 bits": (CAMS, {"step": 2**63}, r"step must be below 2\*\*63, got 9223372036854775808"),
 }
 
 
@@ -123,5 +125,5 @@ def test_arrays_that_do_not_fit_raise_before_the_folder_is_touched(case, tmp_pat
         vc.AttentionMonitor(probe_set(), tmp_path / "run") as monitor,
         pytest.raises(ValueError, match=message),
     ):
-        monitor.record(0, maps, **more)
+        monitor.record(**{"step": 0, "maps": maps, **more})
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import cv2
 import mxnet as mx
@@ -66,7 +67,11 @@ def assert_same(run, other):
         for name in one.measures:
             np.testing.assert_array_equal(one.measures[name], two.measures[name])
     pictures = last_pictures(run)
-    assert {tag.split("/")[0] for tag in pictures} == {"attention", "attention_history", "attention_overview"}
+    assert {tag.split("/")[0] for tag in pictures} == {
+        "attention",
+        "attention_panels",
+        "attention_panels_history",
+    }
     assert pictures == last_pictures(other)
 
 
@@ -158,7 +163,7 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
     before = {snapshot.step: snapshot for snapshot in snapshots(run)}
     other = small_net()  # what was learned is thrown away
     loop(run, 2, 3, other)
-    assert "training from step 2 on replaces the snapshots of 4 later steps" in caplog.text
+    assert "training from step 2 on replaces the snapshots of 3 later steps" in caplog.text
     after = snapshots(run)
     assert [snapshot.step for snapshot in after] == [0, 1, 2, 3]
     np.testing.assert_array_equal(after[1].maps["grad_cam"], before[1].maps["grad_cam"])
@@ -167,23 +172,21 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
     for snapshot in after:
         expected._journal.album.add(snapshot)
     shown = last_pictures(run)
-    overview = np.frombuffer(shown["attention_overview/grad_cam"], np.uint8)
+    overview = np.frombuffer(shown["attention/overview_grad_cam"], np.uint8)
     decoded = cv2.imdecode(overview, cv2.IMREAD_COLOR)[..., ::-1]
     np.testing.assert_array_equal(decoded, expected.overview())
 
     def loaded(client):
         tags = client.tags("scalars").get("run", {})
-        return (
-            "attention_entropy/00_cat" in tags and len(client.scalars("run", "attention_entropy/00_cat")) > 3
-        )
+        return "attention_mean/entropy" in tags and len(client.scalars("run", "attention_mean/entropy")) > 3
 
     with tensorboard(tmp_path, loaded) as client:
-        points = client.scalars("run", "attention_entropy/00_cat")
+        points = client.scalars("run", "attention_mean/entropy")
         assert [step for step, _ in points] == [0, 1, 2, 3]
-        assert points[2][1] == pytest.approx(after[2].measures["entropy"][0], rel=1e-6)
-        pictures = client.images("run", "attention_history/00_cat")
+        assert points[2][1] == pytest.approx(after[2].measures["entropy"].mean(), rel=1e-6)
+        pictures = client.images("run", "attention_panels_history/00_cat")
         assert [step for step, _ in pictures] == [0, 1, 2, 3]
-        assert pictures[-1][1] == shown["attention_history/00_cat"]
+        assert pictures[-1][1] == shown["attention_panels_history/00_cat"]
 
 
 def test_a_damaged_snapshot_is_left_out_with_one_warning(tmp_path, caplog):
@@ -195,3 +198,92 @@ def test_a_damaged_snapshot_is_left_out_with_one_warning(tmp_path, caplog):
     (record,) = caplog.records
     assert "2 of 4 earlier snapshots cannot be read" in record.getMessage()
     assert len(list_snapshots(tmp_path)) == 5
+
+
+def steps_under(run, tag):
+    return [step for step, _ in events.pictures(run)[tag]]
+
+
+def test_a_resumed_training_shows_no_step_twice(tmp_path):
+    """The one that both take, at the checkpoint, is the same: what the first has logged is not logged again."""
+    fit(tmp_path / "run", tmp_path / "a", epochs=2)
+    fit(tmp_path / "run", tmp_path / "a", epochs=4, seed=1)
+    for tag in ("attention_panels/00_cat", "attention_panels_history/00_cat", "attention/overview_grad_cam"):
+        assert steps_under(tmp_path / "run", tag) == [0, 1, 2, 3, 4]
+    curve = [step for step, value in events.values(tmp_path / "run") if value.tag == "attention_mean/score"]
+    assert curve == [0, 1, 2, 3, 4]
+
+
+def test_the_same_step_of_other_weights_replaces_what_was_logged(tmp_path):
+    loop(tmp_path, 0, 2, small_net())
+    loop(tmp_path, 2, 3, small_net())
+    assert steps_under(tmp_path, "attention_panels/00_cat") == [0, 1, 2, 2, 3]
+
+
+# Folders
+
+
+def test_a_relative_folder_stays_where_it_was_when_the_training_changes_directory(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    net = small_net()
+    monitor = vc.AttentionMonitor(probe_set(), "runs/a")
+    monkeypatch.chdir(tmp_path)
+    with monitor:
+        monitor.snapshot(net, 0)
+        monkeypatch.chdir("/")
+        monitor.snapshot(net, 1)
+    assert monitor.failures == 0
+    assert len(snapshots(tmp_path / "here" / "runs" / "a")) == 2
+    assert len(list((tmp_path / "here" / "runs" / "a").glob("*tfevents*"))) == 1
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    with vc.AttentionMonitor(probe_set(), "~/runs/a") as monitor:
+        monitor.snapshot(small_net(), 0)
+    assert monitor.run == tmp_path / "home" / "runs" / "a"
+    assert len(snapshots(monitor.run)) == 1
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "pipe"])
+def test_the_lock_is_a_file_of_its_own_and_nothing_else_is_opened_for_it(kind, tmp_path):
+    folder, victim = tmp_path / "run" / "attention", tmp_path / "victim"
+    folder.mkdir(parents=True)
+    if kind == "link to a file":
+        victim.write_text("precious")
+    if kind == "pipe":
+        os.mkfifo(folder / "lock")
+    else:
+        (folder / "lock").symlink_to(victim)
+    with pytest.raises(ValueError, match=r"cannot be used: .*lock.*; give another"):
+        vc.AttentionMonitor(probe_set(), tmp_path / "run").start(small_net())
+    assert victim.exists() == (kind == "link to a file")
+    assert kind != "link to a file" or victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("step", [0, 2, 3])
+def test_a_deleted_probe_set_is_no_licence_to_mix(step, tmp_path):
+    loop(tmp_path, 0, 2, small_net())
+    (tmp_path / "attention" / "probe.npz").unlink()
+    with (
+        vc.AttentionMonitor(probe_set(2), tmp_path) as monitor,
+        pytest.raises(ValueError, match="another probe set.*give another logdir"),
+    ):
+        monitor.snapshot(small_net(), step)
+    assert len(list_snapshots(tmp_path)) == 3
+    with vc.AttentionMonitor(probe_set(), tmp_path) as monitor:
+        monitor.snapshot(small_net(), 3)
+    assert len(snapshots(tmp_path)) == 4
+
+
+def test_a_snapshot_of_another_probe_set_is_left_out_of_a_resumed_run(tmp_path, caplog):
+    with vc.AttentionMonitor(probe_set(2), tmp_path / "other") as monitor:
+        monitor.snapshot(small_net(), 1)
+    loop(tmp_path / "run", 0, 2, small_net())
+    os.replace(list_snapshots(tmp_path / "other")[0], list_snapshots(tmp_path / "run")[1])
+    loop(tmp_path / "run", 3, 3, small_net())
+    (record,) = caplog.records
+    assert "1 of 3 earlier snapshots cannot be read" in record.getMessage()
+    assert "is of another probe set than the one beside it" in record.getMessage()

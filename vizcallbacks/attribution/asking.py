@@ -74,12 +74,12 @@ def ask_net(
     if result.predictions is None or (result.predictions < 0).any():
         raise ValueError("the net must give one (N, classes) array of numbers, whose softmax is asked for")
     found = {}
-    with instrumented(net) as instruments:
+    with instrumented(net) as runner:
         context = next(iter(net.collect_params().values())).list_ctx()[0]
 
         def probabilities(images: np.ndarray) -> np.ndarray:
             parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-            passes = (instruments.forward(mx.nd.array(part, ctx=context), (), record=False) for part in parts)
+            passes = (runner.forward(mx.nd.array(part, ctx=context), (), record=False) for part in parts)
             return np.concatenate([mx.nd.softmax(one.outputs).asnumpy() for one in passes])
 
         asked = (probabilities, result.probe.images, maps, result.predictions)

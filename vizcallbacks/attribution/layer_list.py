@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mxnet_door import autograd, gluon
-from ..nets.blocks import ConvLayer, block_paths, find_layers
+from ..nets.blocks import ConvLayer, find_layers
+from ..nets.graph import INPUT
 from ..nets.inputs import Inputs, initialise
-from ..nets.instrument import Instruments, instrumented
+from ..nets.instrument import instrumented
 from ..nets.receptive_field import receptive_fields
-from ..nets.tracing import INPUT, UntraceableError
 from ..probes.probe_set import ProbeSet
-from .explaining import channels_first, class_outputs
-from .targets import score_of
+from .explaining import channels_first, scored
+from .targets import target_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Layer:
         Whether the target's score depends on it. Where not, maps of the CAM family are dead.
     receptive_field : (int, int) or None
         Pixels of the image, (height, width), that one of its cells can depend on, at most the whole image; None
-        if the net has no graph to read it from, or one with operators of unknown reach.
+        behind operators of unknown reach.
     """
 
     path: str
@@ -52,6 +51,9 @@ class Layer:
 def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
     """List the layers that `explain` can map, in the order in which they run on the first of `images`.
 
+    A layer that runs several times counts where `explain` would take it. Layers that run on nothing that
+    depends on the image are left out.
+
     The deeper a layer, the more it knows of classes and the coarser its maps: the last few that are reached and
     larger than 1 x 1 are the usual choice. The net is left as it was, to the bit.
 
@@ -70,31 +72,24 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         As `explain` does.
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
-    choose, first = score_of(targets, probe.labels, len(probe)), slice(0, 1)
+    target, first = target_of(targets, probe.labels, len(probe)), slice(0, 1)
     find_layers(net, None)  # raises if there are none
     given = Inputs(net, probe.images, extra).batch(first)
     initialise(net, given)
-    closed = any(isinstance(block, gluon.SymbolBlock) for block, _ in block_paths(net))
-    # a layer that has no part in the output is in no graph
-    with instrumented(net, compiled=None if closed else False) as instruments:
-        fields = _receptive_fields(instruments, given)
-        paths = {conv: path or conv.name for path, conv in instruments.conv_layers.items()}
-        run = instruments.forward(given[0], extra=given[1:])
-        with autograd.record(train_mode=False):
-            score, _ = choose(run.outputs, class_outputs(run.outputs), first)
-        run.tape.close(score)
+    with instrumented(net) as runner:
+        entries = [entry for _, entry in runner.runs(given[0], given[1:])]
+        paths = {conv: path or conv.name for path, conv in runner.conv_layers.items()}
+        run = runner.forward(given[0], extra=given[1:])
+        scored(run, target.pick(first))
         reached = run.tape.reached([output for _, output in run.ran])
         shapes = [channels_first(layer, output.asnumpy()).shape for layer, output in run.ran]
+    height, width = probe.images.shape[2:]
+    fields = receptive_fields(entries, f"{INPUT}0", (height, width))
+    counting: dict[ConvLayer, int] = {}
+    for place, (layer, _) in enumerate(run.ran):
+        if reached[place] or layer not in counting or not reached[counting[layer]]:
+            counting[layer] = place
     return [
-        Layer(paths[layer], layer.name, shape[1], (shape[2], shape[3]), depends, fields.get(layer))
-        for (layer, _), shape, depends in zip(run.ran, shapes, reached)
+        Layer(paths[layer], layer.name, shapes[i][1], (shapes[i][2], shapes[i][3]), reached[i], fields[i])
+        for layer, i in sorted(counting.items(), key=lambda item: item[1])
     ]
-
-
-def _receptive_fields(instruments: Instruments, given: list) -> dict[ConvLayer, tuple[int, int] | None]:
-    try:
-        found = instruments.trace(len(given)).layers
-    except UntraceableError:
-        return {}
-    fields = receptive_fields(found.values(), f"{INPUT}0", given[0].shape[2:])
-    return dict(zip(found, fields))

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..nets.coverage import Coverage, Purity
 from ..probes.probe_set import ProbeSet
 from ..showing import Shown
+from .class_targets import Predicted
 from .methods import METHODS, upsample
+from .target import Target
 
 
 @dataclass(frozen=True)
@@ -27,26 +30,33 @@ class Attributions(Shown):
     outputs : ndarray, (N, classes), float32, or None
         What the net returned, before any softmax; None if that is not one (N, classes) array.
     probabilities : ndarray, (N, classes), float32, or None
-        Softmax of the outputs.
+        Of the outputs, as `output` says; None where they have none.
     predictions : ndarray, (N,), int64, or None
-        The class of the highest output; -1 where an output is NaN.
+        The class of the highest output; -1 where an output is NaN. Of a single output: 1 where its probability is
+        0.5 or more, else 0; None if it has no probability.
     targets : ndarray, (N,), int64, or None
         The classes explained; None if the targets were given as a callable.
     scores : ndarray, (N,), float32
         The explained scores.
-    relus : (int, int)
-        ReLU-like activations that guided backpropagation covered, and all that ran.
-    unguided : tuple of str
-        Paths of blocks with activations that it could not cover.
+    coverage : Coverage
+        What guided backpropagation covered of the net's activations; `relus`, `unguided` and `plain_activations`
+        tell parts of it.
+    target : Target
+        What was explained, fixed on these images: as `targets` of another `explain` it is the same question again.
     probe : ProbeSet
         What was explained; made of the images if they were given as an array.
-    plain_activations : mapping of str to int
-        Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
-        sigmoids), "smooth" (ELU, SELU, GELU, tanh).
     notes : mapping of str to ndarray, (N,), float32
         What methods found beside their maps: "integrated_gradients/completeness_gap".
-    compiled : bool
-        Whether the passes went through the net's compiled graph, or through its layers operator by operator.
+    remarks : tuple of str
+        What to know about these maps, in sentences.
+    output : "logits", "probabilities", "sigmoid" or None
+        What the outputs were taken for.
+    route : "traced" or "recorded"
+        Where the net's graph is from: its symbols, or the record of one run of it.
+    reason : str
+        Why it was not traced.
+    purity : Purity
+        What the net's own code wrote while it ran; all of it was put back.
     """
 
     maps: Mapping[str, np.ndarray]
@@ -57,12 +67,45 @@ class Attributions(Shown):
     predictions: np.ndarray | None
     targets: np.ndarray | None
     scores: np.ndarray
-    relus: tuple[int, int]
-    unguided: tuple[str, ...]
+    coverage: Coverage
     probe: ProbeSet
-    plain_activations: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
-    compiled: bool = False
+    route: str = "traced"
+    reason: str = ""
+    purity: Purity = field(default_factory=Purity)
+    remarks: tuple[str, ...] = ()
+    output: str | None = None
+    target: Target = field(default_factory=Predicted)
+
+    @property
+    def relus(self) -> tuple[int, int]:
+        """ReLU-like activations that guided backpropagation covered, and all that ran."""
+        return self.coverage.relus
+
+    @property
+    def unguided(self) -> tuple[str, ...]:
+        """Places of activations that it could not cover: inside compiled control flow."""
+        return self.coverage.unguided
+
+    @property
+    def plain_activations(self) -> Mapping[str, int]:
+        """Kind -> number of the activations that it leaves to their own derivative: "gate" (sigmoids, hard
+        sigmoids), "smooth" (ELU, SELU, GELU, tanh)."""
+        return self.coverage.plain_activations
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the graph is the net's own, traced; see `route`."""
+        return self.route == "traced"
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Probability of the predicted class, (N,) float32; None where there are no probabilities."""
+        if self.probabilities is None:
+            return None
+        several = self.probabilities.shape[1] > 1
+        both = self.probabilities if several else np.hstack([self.probabilities, 1 - self.probabilities])
+        return both.max(axis=1)
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:
@@ -82,13 +125,3 @@ class Attributions(Shown):
         if METHODS[method].shape == "layer":
             return upsample(maps, self.image_size)
         return np.abs(maps).max(axis=1) if maps.ndim == 4 else maps
-
-
-def predictions_of(outputs: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))
-
-
-def softmax(outputs: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)

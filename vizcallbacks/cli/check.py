@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-from dataclasses import replace
 
 from ..regression.baseline import Baseline
 from ..regression.comparing import compare
+from ..regression.report import accept_command
 from ..regression.report_files import save_json, save_junit, save_picture
 from ..regression.rules import split_named
 from ..regression.snapshot import read_run
+from ..view.report_page import write_checked
+from ..view.summary import add_to_job_summary
 from .terminal import say
 
 DESCRIPTION = (
-    "Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or unreadable."
+    "Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or unreadable. "
+    "The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that is set."
 )
 
 
@@ -26,20 +28,18 @@ def run(options: argparse.Namespace) -> int:
         )
     snapshot, probe = read_run(options.run, options.step)
     baseline = None if options.baseline is None else Baseline.load(options.baseline)
-    report = compare(snapshot, baseline, split_named(options.rule) if options.rule else None, probe=probe)
-    if options.baseline is not None:
-        step = "" if options.step is None else f" --step {options.step}"
-        command = (
-            f"vizcallbacks accept {shlex.quote(options.run)}{step} --out {shlex.quote(options.baseline)}"
-        )
-        report = replace(report, accept=command)
+    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
+    rules = split_named(options.rule) if options.rule else None
+    report = compare(snapshot, baseline, rules, probe=probe, accept=accept)
     if options.report is not None:
-        save_picture(report, probe, options.report)
-        report = replace(report, files=(options.report,))
+        report = save_picture(report, probe, options.report)
     if options.junit is not None:
         save_junit(report, options.junit)
     if options.json is not None:
         save_json(report, options.json)
+    if options.html is not None:
+        write_checked(options.run, report, options.html)
+    add_to_job_summary(report)
     say(*str(report).split("\n"))
     return 0 if report.passed else 1
 
@@ -60,4 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=int, help="check this snapshot, not the newest")
     parser.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
     parser.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
+    parser.add_argument(
+        "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
+    )
     parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")

@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "explain": (".explain", "show what a trained network sees in photographs, and where it looks"),
     "probe": (".probe", "make a probe set of a folder or dataset, show it, and say what it can tell"),
+    "replay": (".replay", "snapshots from saved checkpoints, after a training or beside it"),
     "accept": (".accept", "make a baseline of one run or several (other seeds)"),
     "check": (".check", "check a run's attention against a baseline; exit code 1 if it regressed"),
     "report": (".report", "write runs as one interactive page, to open in any browser"),

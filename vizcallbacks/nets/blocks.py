@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Union
 
 from ..mxnet_door import gluon
+from .graph import ordered, read
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def conv_layers(blocks: Iterable[tuple[gluon.Block, str]]) -> dict[str, ConvLaye
         if isinstance(block, gluon.nn.Conv2D):
             found[path] = block
         elif isinstance(block, gluon.SymbolBlock):
-            for node in json.loads(block._cached_graph[1].tojson())["nodes"]:
-                if node["op"] == "Convolution" and len(_tuple(node["attrs"]["kernel"])) == 2:
-                    name = node["name"].removesuffix("_fwd")
-                    found[f"{path}.{name}" if path else name] = GraphLayer(block, name, node["name"])
+            for node in ordered(read(block._cached_graph[1].tojson())):
+                if node.op == "Convolution" and node.attrs["kernel"].count(",") == 1:
+                    name = node.name[: -len("_fwd")] if node.name.endswith("_fwd") else node.name
+                    found[f"{path}.{name}" if path else name] = GraphLayer(block, name, node.name)
     return found
 
 
@@ -116,7 +116,3 @@ def find_layers(net: gluon.Block, layer: Any) -> list[ConvLayer] | None:
             raise ValueError(f"layer {shown!r} is not a Conv2D of this net; its Conv2D layers are: {names}")
         resolved.append(match[0])
     return resolved
-
-
-def _tuple(text: str) -> list[str]:
-    return text.strip("()[] ,").split(",")

@@ -1,24 +1,24 @@
-"""The fast way through a net that can be traced: its own graph, compiled in segments.
+"""The way through a net: its own graph, compiled in segments.
 
-The graph is cut behind every activation, and wherever a value goes several ways; each segment is one of MXNet's
-compiled graphs and one piece of the tape. Beside swapped layers that run operator by operator this saves
-memory traffic: BatchNorms are folded into convolutions (`rewrite`), and within a segment values stay where they
-are. Every activation is covered, also those that a block calls as functions, in its midst or in a closed graph.
+The graph is cut behind every activation, and wherever a value goes several ways; each segment is one of
+MXNet's compiled graphs and one piece of the tape. BatchNorms are folded into convolutions (`folding`), and
+within a segment values stay where they are. Every activation is covered, also those that a block calls as
+functions, in its midst or in a closed graph. A function in Python with a backward of its own
+(`autograd.Function`) stands between two segments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 from ..mxnet_door import autograd, mx
 from .blocks import ConvLayer
-from .folding import fold, rewritten
-from .graph import Entry, Node, as_json, cloned, ordered, symbol_of
-from .operators import activation_kind, differentiable
-from .record import Pass, Tape
-from .tracing import INPUT, Trace
+from .folding import fold
+from .graph import INPUT, PYTHON, Entry, NetGraph, Node, cloned, dependent, ordered, symbol_of
+from .operators import activation_kind, coverage_of, differentiable, rewritten
+from .tape import Pass, Tape
 
 CUT = "vizcallbacks_cut_"
 
@@ -30,155 +30,212 @@ class Segment:
     Attributes
     ----------
     run : CachedOp
-    nodes : list of dict
-        Its graph, as JSON has it.
+    heads : list of Entry
+        Its graph's.
     variables : list of str
         The names of its inputs, in order.
     sources : dict of str to Entry
         Those of them that other segments compute.
     outputs : list of Entry
+        In the whole graph.
     rectified : bool
         Whether it ends in an activation whose gradient a guided walk rectifies.
     """
 
     run: Any
-    nodes: list[dict[str, Any]]
+    heads: list[Entry]
     variables: list[str]
     sources: dict[str, Entry]
     outputs: list[Entry]
     rectified: bool
 
 
+Step = Union[Segment, Node]
+"""What is run: a segment, or a node that is a function in Python."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Segments in the order in which they run.
+    """Steps in the order in which they run.
 
     Attributes
     ----------
     heads : list of Entry
-    taps : dict of layer to Entry
+    taps : list of (layer, Entry)
         Outputs asked for, in the order in which they run.
     arrays : dict of str to NDArray
-        Parameters, the folded ones included.
+        Parameters and constants, the folded ones included.
     below : Segment or None
         What no gradient is wanted of: runs first, without a record.
-    segments : list of Segment
-        With one output each.
-    nodes : list of dict
-        The whole graph, as JSON has it.
+    steps : list of Step
+        The segments have one output each.
+    given : dict of Entry to NDArray
+        What functions in Python returned that no gradient is wanted of.
     """
 
     heads: list[Entry]
-    taps: dict[ConvLayer, Entry]
+    taps: list[tuple[ConvLayer, Entry]]
     arrays: dict[str, Any]
     below: Segment | None
-    segments: list[Segment]
-    nodes: list[dict[str, Any]]
+    steps: list[Step]
+    given: dict[Entry, Any]
 
 
 class CompiledNet:
-    """A traced net with its parameters, compiled as each kind of pass needs it.
+    """A net's graph with its parameters, compiled as each kind of pass needs it.
 
     Parameters
     ----------
-    trace : Trace
-    arrays : mapping of str to NDArray
-        Parameters by name, recording no gradient.
+    graph : NetGraph
+        Its ``arrays`` record no gradient.
     """
 
-    def __init__(self, trace: Trace, arrays: Mapping[str, Any]) -> None:
-        self._trace, self._arrays = trace, arrays
+    def __init__(self, graph: NetGraph) -> None:
+        self.graph = graph
+        self.coverage = coverage_of(graph.heads)
         self._plans: dict[tuple, Plan] = {}
+        self._in_training = any(node.training for node in ordered(graph.heads))
+        seen = dependent([*graph.heads, *(entry for _, entry in graph.runs)], f"{INPUT}0")
+        self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in seen]
+
+    @property
+    def runs(self) -> list[tuple[ConvLayer, Entry]]:
+        """The runs of layers that depend on the image, in their order."""
+        return self._runs
+
+    @property
+    def elsewhere(self) -> list[ConvLayer]:
+        """The layers that ran, but never on anything that depends on the image."""
+        ran = {id(entry[0]) for _, entry in self._runs}
+        others = [layer for layer, entry in self.graph.runs if id(entry[0]) not in ran]
+        return [*others, *self.graph.silent]
+
+    def infers(self, inputs: Sequence) -> bool:
+        """Whether MXNet finds all shapes for these inputs; MXNetError where some do not fit."""
+        names = {f"{INPUT}{number}": one.shape for number, one in enumerate(inputs)}
+        known = {**{name: one.shape for name, one in self.graph.arrays.items()}, **names}
+        symbol = symbol_of(self.graph.heads)
+        shapes, *_ = symbol.infer_shape(**{name: known[name] for name in symbol.list_inputs()})
+        return shapes is not None
+
+    def own_values(self, inputs: Sequence, entries: Sequence[Entry]) -> list:
+        """The values of entries of the graph, by one compiled graph without any of the changes made for passes."""
+        heads, _ = cloned(entries)
+        symbol = symbol_of(rewritten(heads) if self._in_training else heads)
+        given = {**self.graph.arrays, **{f"{INPUT}{i}": one for i, one in enumerate(inputs)}}
+        with autograd.pause(train_mode=self._in_training):
+            found = mx.nd.CachedOp(symbol)(*(given[name] for name in symbol.list_inputs()))
+        return found if isinstance(found, list) else [found]
+
+    def reached(self) -> list[tuple[ConvLayer, Entry]]:
+        """Those on which the net's output depends; none if it has several, so that the score decides."""
+        if len(self.graph.heads) != 1:
+            return []
+        found = differentiable(self.graph.heads)
+        return [(layer, entry) for layer, entry in self._runs if entry[0] in found]
 
     def forward(
-        self, inputs: Sequence, layers: Collection[ConvLayer] | None, record: bool, image: bool, guided: bool
+        self,
+        inputs: Sequence,
+        taps: Sequence[tuple[ConvLayer, Entry]],
+        record: bool,
+        image: bool,
+        guided: bool,
     ) -> Pass:
-        """As `Instruments.forward`.
+        """Run the net once, in predict mode.
+
+        Parameters
+        ----------
+        inputs : sequence of NDArray
+        taps : sequence of (layer, Entry)
+            Of `runs`: whose outputs are to be kept.
+        record, image, guided
+            As for `Runner.forward`.
 
         Raises
         ------
-        ValueError, mx.MXNetError
-            If a segment cannot be compiled, or fails; or if one of `layers` has no part in the net's output.
+        ValueError
+            If the graph holds what cannot be run right.
         """
-        wanted = None if layers is None else frozenset(layers)
-        if wanted is not None and not wanted <= self._trace.layers.keys():
-            raise ValueError("a layer that is looked at has no part in its output")
-        kind = (wanted, record, image, guided)
+        kind = (tuple(taps), record, image, guided)
         if kind not in self._plans:
             self._plans[kind] = self._planned(*kind)
         plan, tape = self._plans[kind], Tape()
         images = tape.start(inputs[0]).array if record and image else inputs[0]
-        given = {f"{INPUT}{number}": array for number, array in enumerate((images, *inputs[1:]))}
-        values: dict[Entry, Any] = {}
+        given = {**plan.arrays, **{f"{INPUT}{i}": one for i, one in enumerate((images, *inputs[1:]))}}
+        values: dict[Entry, Any] = dict(plan.given)
 
-        def changing(segment: Segment) -> dict[str, Any]:
-            """What it takes beside parameters."""
-            found = {name: values[entry] for name, entry in segment.sources.items()}
-            return {**found, **{name: given[name] for name in segment.variables if name in given}}
+        def value(entry: Entry):
+            return given[entry[0].name] if entry[0].is_variable else values[entry]
 
-        def called(segment: Segment, arguments: dict[str, Any]):
-            return segment.run(*(arguments.get(name, plan.arrays.get(name)) for name in segment.variables))
+        def called(segment: Segment):
+            sources = {name: values[entry] for name, entry in segment.sources.items()}
+            known = {**given, **sources}
+            return {**sources, f"{INPUT}0": images}, segment.run(*(known[name] for name in segment.variables))
 
         if plan.below is not None:
-            with autograd.pause(train_mode=False):
-                found = called(plan.below, changing(plan.below))
+            with autograd.pause(train_mode=self._in_training):
+                _, found = called(plan.below)
             values.update(zip(plan.below.outputs, found if isinstance(found, list) else [found]))
             if record:
-                values.update(
-                    {one: tape.start(values[one]).array for one in plan.taps.values() if one in values}
-                )
-        for segment in plan.segments:
-            arguments = changing(segment)
+                below = {entry for _, entry in plan.taps if entry in values}
+                values.update({entry: tape.start(values[entry]).array for entry in below})
+        for step in plan.steps:
+            if isinstance(step, Node):
+                function, outputs = self.graph.calls[step.name]
+                made = tape.call(function, outputs, [value(entry) for entry in step.inputs])
+                values.update({(step, place): one for place, one in enumerate(made)})
+                continue
             with autograd.record(train_mode=True):
-                output = called(segment, arguments)
-            values[segment.outputs[0]] = tape.follow(output, segment.nodes, arguments, segment.rectified)
-        tape.survey(plan.nodes)
-        outputs = [
-            values[entry] if entry in values else {**plan.arrays, **given}[entry[0].name]
-            for entry in plan.heads
-        ]
-        ran = [(layer, values[entry]) for layer, entry in plan.taps.items()]
-        return Pass(tape, images, self._trace.regroup(outputs), ran)
+                changing, output = called(step)
+            values[step.outputs[0]] = tape.follow(output, step.heads, changing, step.rectified)
+        outputs = [value(entry) for entry in plan.heads]
+        ran = [(layer, value(entry)) for layer, entry in plan.taps]
+        return Pass(tape, images, self.graph.regroup(outputs), ran)
 
-    def reached(self) -> list[ConvLayer]:
-        """The layers on which the net's output depends, in the order in which they run.
-
-        Empty if the net has several outputs, so that it is the score that decides.
-        """
-        if len(self._trace.heads) != 1:
-            return []
-        nodes = ordered(self._trace.heads)
-        found = {nodes[place] for place in differentiable(as_json(nodes))}
-        return [layer for layer, (node, _) in self._trace.layers.items() if node in found]
-
-    def _planned(self, wanted: frozenset[ConvLayer] | None, record: bool, image: bool, guided: bool) -> Plan:
-        heads, became = cloned(self._trace.heads)
+    def _planned(
+        self, wanted: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool
+    ) -> Plan:
+        ends = [*self.graph.heads, *(entry for _, entry in wanted)]
+        copies, _ = cloned(ends)
         # what a layer returns must stay what it is, whatever is done to the nodes around it
-        marks = {
-            layer: Node("identity", "", {}, [(became[node], output)])
-            for layer, (node, output) in self._trace.layers.items()
-            if wanted is None or layer in wanted
+        count = len(self.graph.heads)
+        marks = [Node("identity", "", {}, [entry]) for entry in copies[count:]]
+        ends = rewritten([*copies[:count], *((mark, 0) for mark in marks)])
+        ends, folded = fold(ends, self.graph.arrays)
+        heads, tapped = ends[:count], [mark.inputs[0] for mark in marks]
+        nodes = ordered([*heads, *tapped])
+        moving = _moving(nodes, tapped, image) if record else set()
+        relus = {node for node in nodes if activation_kind(node) == "relu"}
+        calls = [node for node in nodes if node.op == PYTHON]
+        given = {
+            (node, place): output.detach()
+            for node in calls
+            if node not in moving
+            for place, output in enumerate(self.graph.calls[node.name][1])
         }
-        heads = rewritten([*heads, *((mark, 0) for mark in marks.values())])[: len(heads)]
-        taps = {layer: mark.inputs[0] for layer, mark in marks.items()}
-        heads, folded = fold(heads, self._arrays, set(taps.values()))
-        nodes = ordered(heads)
-        moving = _moving(nodes, taps.values(), image) if record else set()
-        text = as_json(nodes)
-        relus = {node for place, node in enumerate(nodes) if activation_kind(text, place) == "relu"}
-        cuts = {entry for entry in (*heads, *taps.values()) if entry[0] in moving}
+        cuts = {entry for entry in (*heads, *tapped) if entry[0] in moving}
         if guided or len(cuts) > 1:
             cuts |= _branches(nodes, heads, moving)
         if guided:
             cuts |= {(node, 0) for node in relus & moving}
-        frontier = _frontier(nodes, [*heads, *taps.values()], moving)
-        below = _compiled(frontier, (), False) if frontier else None
+        cuts |= {entry for node in calls if node in moving for entry in node.inputs if entry[0] in moving}
+        frontier = [one for one in _frontier(nodes, [*heads, *tapped], moving) if one not in given]
+        below = _compiled(frontier, list(given), False) if frontier else None
         places = {node: place for place, node in enumerate(nodes)}
-        done, segments = list(frontier), []
-        for entry in sorted(cuts, key=lambda one: (places[one[0]], one[1])):
-            segments.append(_compiled([entry], done, entry[0] in relus))
-            done.append(entry)
-        return Plan(heads, taps, {**self._arrays, **folded}, below, segments, text)
+        done: list[Entry] = [*given, *frontier]
+        steps: list[Step] = []
+        for node, output in sorted({*cuts, *((one, 0) for one in calls)}, key=lambda e: (places[e[0]], e[1])):
+            if node in calls:
+                if node in moving and node not in steps:
+                    steps.append(node)
+                    returned = self.graph.calls[node.name][1]
+                    done += [(node, place) for place in range(len(returned))]
+            else:
+                steps.append(_compiled([(node, output)], done, node in relus))
+                done.append((node, output))
+        taps = [(layer, entry) for (layer, _), entry in zip(wanted, tapped)]
+        return Plan(heads, taps, {**self.graph.arrays, **folded}, below, steps, given)
 
 
 def _moving(nodes: Sequence[Node], taps: Iterable[Entry], image: bool) -> set[Node]:
@@ -193,7 +250,7 @@ def _moving(nodes: Sequence[Node], taps: Iterable[Entry], image: bool) -> set[No
 
 
 def _branches(nodes: Sequence[Node], heads: Sequence[Entry], moving: Collection[Node]) -> set[Entry]:
-    """Where a value goes several ways, lest each computes it again; of several outputs, what they are made of."""
+    """Where a value goes several ways, so that none computes it again; of several outputs, their sources."""
     uses: dict[Node, list[int]] = {}
     for source, output in (*(entry for node in nodes if node in moving for entry in node.inputs), *heads):
         uses.setdefault(source, []).append(output)
@@ -202,20 +259,27 @@ def _branches(nodes: Sequence[Node], heads: Sequence[Entry], moving: Collection[
         if node not in moving or len(outputs) == 1:
             continue
         found.update([(node, outputs[0])] if len(set(outputs)) == 1 else node.inputs)
-    return {entry for entry in found if entry[0] in moving}
+    return {entry for entry in found if entry[0] in moving and not entry[0].is_constant}
 
 
 def _frontier(nodes: Sequence[Node], ends: Sequence[Entry], moving: Collection[Node]) -> list[Entry]:
-    """What is computed below the moving part and used in it, or wanted itself."""
-    used = [*(entry for node in nodes if node in moving for entry in node.inputs), *ends]
-    return [one for one in dict.fromkeys(used) if one[0] not in moving and not one[0].is_variable]
+    """What is computed below the moving part and used in it, or wanted itself.
+
+    Operators that take nothing are run where they are used: MXNet infers the shape of a recurrent layer's first
+    state from there.
+    """
+    used = [entry for node in nodes if node in moving for entry in node.inputs if not entry[0].is_constant]
+    return [one for one in dict.fromkeys([*used, *ends]) if one[0] not in moving and not one[0].is_variable]
 
 
 def _compiled(outputs: list[Entry], done: Sequence[Entry], rectified: bool) -> Segment:
     """The part of the graph between what is `done` and the outputs."""
-    instead = {entry: Node("null", f"{CUT}{number}") for number, entry in enumerate(done)}
-    heads, _ = cloned(outputs, instead)
+    cuts: dict[Entry, Entry] = {
+        entry: (Node("null", f"{CUT}{number}"), 0) for number, entry in enumerate(done)
+    }
+    heads, _ = cloned(outputs, cuts)
     symbol = symbol_of(heads)
     variables = symbol.list_inputs()
-    sources = {node.name: entry for entry, node in instead.items() if node.name in set(variables)}
-    return Segment(mx.nd.CachedOp(symbol), as_json(ordered(heads)), variables, sources, outputs, rectified)
+    names = set(variables)
+    sources = {node.name: entry for entry, (node, _) in cuts.items() if node.name in names}
+    return Segment(mx.nd.CachedOp(symbol), heads, variables, sources, outputs, rectified)

@@ -1,13 +1,19 @@
-"""A traced net's graph as nodes that can be rewritten and cut, from and to MXNet's symbols."""
+"""The one form of a net's graph: nodes that can be rewritten and cut, from and to MXNet's symbols."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..mxnet_door import mx
+
+INPUT = "vizcallbacks_input_"
+"""Beginning of the names of the variables that stand for a net's inputs; the image has number 0."""
+
+PYTHON = "_CustomFunction"
+"""Operator of a node that is an `autograd.Function` of the user's, which no compiled graph takes."""
 
 
 @dataclass(eq=False)
@@ -21,37 +27,69 @@ class Node:
         The operator's arguments, as MXNet writes them.
     inputs : list of (Node, int)
         Which output of which node.
+    training : bool
+        Whether the net runs it in train mode, though the pass as a whole is in predict mode.
+    subgraphs : list
+        Of control flow: the graphs inside, as MXNet's JSON has them.
     """
 
     op: str
     name: str
     attrs: dict[str, str] = field(default_factory=dict)
     inputs: list[Entry] = field(default_factory=list)
+    training: bool = False
+    subgraphs: list[Any] = field(default_factory=list)
 
     @property
     def is_variable(self) -> bool:
         return self.op == "null"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is an operator that takes nothing, such as zeros."""
+        return not self.inputs and not self.is_variable
 
 
 Entry = tuple[Node, int]
 """One output of a node."""
 
 
-def read(text: str) -> list[Entry]:
-    """The heads of a graph, and with them all of it, from a symbol's JSON.
+@dataclass(frozen=True)
+class NetGraph:
+    """A net's graph, however it was found, and where its layers are in it.
 
-    Raises
-    ------
-    ValueError
-        If the graph holds others, as control flow does.
+    Attributes
+    ----------
+    heads : list of Entry
+        What the net returns, nested lists and tuples laid flat.
+    runs : list of (layer, Entry)
+        Each run of a Conv2D that depends on the net's inputs, in the order in which they ran, with its output.
+    silent : list of layer
+        Conv2D that ran without depending on any input.
+    regroup : callable
+        Flat list of what the heads give -> nested as the net returns it.
+    arrays : mapping of str to NDArray
+        Values of the variables that are no inputs: parameters and constants.
+    calls : mapping of str to (autograd.Function, list of NDArray)
+        Name of a node -> the function in Python, with a backward of its own, that ran there, and what it returned.
     """
+
+    heads: list[Entry]
+    runs: list[tuple[Any, Entry]]
+    silent: list[Any]
+    regroup: Callable[[list], Any]
+    arrays: Mapping[str, Any]
+    calls: Mapping[str, tuple[Any, list]] = field(default_factory=dict)
+
+
+def read(text: str) -> list[Entry]:
+    """The heads of a graph, and with them all of it, from a symbol's JSON."""
     graph = json.loads(text)
     nodes: list[Node] = []
     for made in graph["nodes"]:
-        if made.get("subgraphs"):
-            raise ValueError(f"{made['op']} {made['name']!r} holds a graph of its own")
         inputs = [(nodes[index], output) for index, output, *_ in made["inputs"]]
-        nodes.append(Node(made["op"], made["name"], dict(made.get("attrs", {})), inputs))
+        attrs, inside = dict(made.get("attrs", {})), made.get("subgraphs", [])
+        nodes.append(Node(made["op"], made["name"], attrs, inputs, subgraphs=inside))
     return [(nodes[index], output) for index, output, *_ in graph["heads"]]
 
 
@@ -59,36 +97,38 @@ def ordered(heads: Iterable[Entry], stop: Collection[Entry] = ()) -> list[Node]:
     """Every node that the heads depend on, and their own, inputs first; not those behind entries of `stop`."""
     found: list[Node] = []
     seen: set[Node] = set()
-    for head, _ in heads:
-        stack = [] if head in seen else [(head, iter(head.inputs))]
-        seen.add(head)
-        while stack:
-            node, inputs = stack[-1]
-            one = next((entry[0] for entry in inputs if entry[0] not in seen and entry not in stop), None)
-            if one is None:
-                found.append(node)
-                stack.pop()
-            else:
-                seen.add(one)
-                stack.append((one, iter(one.inputs)))
+    stack = [(head[0], False) for head in reversed(list(heads)) if head not in stop]
+    while stack:
+        node, finished = stack.pop()
+        if finished:
+            found.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            for entry in reversed(node.inputs):
+                if entry[0] not in seen and (not stop or entry not in stop):
+                    stack.append((entry[0], False))
     return found
 
 
 def cloned(
-    heads: Sequence[Entry], instead: Mapping[Entry, Node] | None = None
+    heads: Sequence[Entry], instead: Mapping[Entry, Entry] | None = None, training: bool = False
 ) -> tuple[list[Entry], dict[Node, Node]]:
     """A copy of a graph, and which node became which.
 
-    `instead` puts variables in the place of entries, and of what only they depend on.
+    `instead` puts others in the place of entries, and of what only they depend on; `training` marks all nodes.
     """
     instead = {} if instead is None else instead
     made: dict[Node, Node] = {}
+
+    def copy(entry: Entry) -> Entry:
+        return instead[entry] if entry in instead else (made[entry[0]], entry[1])
+
     for node in ordered(heads, instead):
-        inputs = [
-            (instead[entry], 0) if entry in instead else (made[entry[0]], entry[1]) for entry in node.inputs
-        ]
-        made[node] = Node(node.op, node.name, dict(node.attrs), inputs)
-    return [(made[node], output) for node, output in heads], made
+        inputs = [copy(entry) for entry in node.inputs]
+        mode = training or node.training
+        made[node] = Node(node.op, node.name, dict(node.attrs), inputs, mode, node.subgraphs)
+    return [copy(entry) for entry in heads], made
 
 
 def replace(heads: Sequence[Entry], places: Mapping[Entry, Entry]) -> list[Entry]:
@@ -98,28 +138,32 @@ def replace(heads: Sequence[Entry], places: Mapping[Entry, Entry]) -> list[Entry
     return [places.get(entry, entry) for entry in heads]
 
 
-def as_json(nodes: Sequence[Node]) -> list[dict[str, Any]]:
-    """Nodes, inputs first, as a symbol's JSON has them; numbered, as layers that run twice give a name twice."""
-    places = {node: place for place, node in enumerate(nodes)}
-    return [
-        {
-            "op": node.op,
-            "name": node.name if node.is_variable else f"{place}:{node.name}",
-            "attrs": node.attrs,
-            "inputs": [[places[source], output, 0] for source, output in node.inputs],
-        }
-        for place, node in enumerate(nodes)
-    ]
+def dependent(heads: Iterable[Entry], name: str) -> set[Node]:
+    """The nodes of a graph that depend on the variable of that name, itself included."""
+    found: set[Node] = set()
+    for node in ordered(heads):
+        if node.name == name if node.is_variable else any(source in found for source, _ in node.inputs):
+            found.add(node)
+    return found
 
 
 def symbol_of(heads: Sequence[Entry]) -> mx.sym.Symbol:
-    """MXNet's symbol of a graph."""
+    """MXNet's symbol of a graph. Its nodes are numbered, as layers that run twice give a name twice."""
     nodes = ordered(heads)
     places = {node: place for place, node in enumerate(nodes)}
     graph = {
-        "nodes": as_json(nodes),
+        "nodes": [
+            {
+                "op": node.op,
+                "name": node.name if node.is_variable else f"{place}:{node.name}",
+                "attrs": node.attrs,
+                "inputs": [[places[source], output, 0] for source, output in node.inputs],
+                **({"subgraphs": node.subgraphs} if node.subgraphs else {}),
+            }
+            for place, node in enumerate(nodes)
+        ],
         "arg_nodes": [places[node] for node in nodes if node.is_variable],
         "heads": [[places[node], output, 0] for node, output in heads],
-        "attrs": {"mxnet_version": ["int", 10901]},  # lest MXNet "upgrades" it, and says so
+        "attrs": {"mxnet_version": ["int", 10901]},  # so that MXNet does not "upgrade" it, and say so
     }
     return mx.sym.load_json(json.dumps(graph))

@@ -1,111 +1,361 @@
-"""What a recorded graph holds: activations by kind, poolings, closed graphs, and the ways of the gradient.
+"""What is known of MXNet's operators, in one table.
 
-A graph is the list of the nodes of a symbol's JSON, inputs first; a node has "op", "name", "inputs", "attrs".
+For each: which activation it is, what takes its place in a graph that is run for gradients, how it moves the
+receptive field, whether a gradient passes it, which of its inputs it writes, and when it draws random numbers.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from ..mxnet_door import autograd, mx
+from .coverage import Coverage
+from .graph import Entry, Node, ordered
+from .reach import Reach, everywhere, flattened, here, normed, reduced, sliced, window
+
+Attrs = Mapping[str, str]
 
 KINDS = ("relu", "gate", "smooth")
-PIECEWISE = ("leaky", "prelu", "rrelu")
+"""Kinds of activation.
 
-ACTIVATIONS: dict[str, Callable[[dict[str, str]], str | None]] = {
-    "relu": lambda attrs: "relu",
-    "_npx_relu": lambda attrs: "relu",
-    "Activation": lambda attrs: {"relu": "relu", "sigmoid": "gate"}.get(attrs["act_type"], "smooth"),
-    "LeakyReLU": lambda attrs: "relu" if attrs.get("act_type", "leaky") in PIECEWISE else "smooth",
-    "clip": lambda attrs: "relu" if float(attrs["a_min"]) == 0 else None,
-    "_maximum_scalar": lambda attrs: "relu" if float(attrs["scalar"]) == 0 else None,
-    "_contrib_BatchNormWithReLU": lambda attrs: "relu",
-    "sigmoid": lambda attrs: "gate",
-    "_npx_sigmoid": lambda attrs: "gate",
-    "hard_sigmoid": lambda attrs: "gate",
-    "tanh": lambda attrs: "smooth",
-    "_npi_tanh": lambda attrs: "smooth",
-    "softsign": lambda attrs: "smooth",
-    "erf": lambda attrs: "smooth",
-}
-"""Operator in a recorded graph -> its attributes -> what guided backpropagation makes of it.
-
-"relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); only positive gradient enters.
-"gate": from 0 to 1, multiplied with something (sigmoid, hard sigmoid, also as a part of swish and hard swish);
-"smooth": the others (ELU, SELU, GELU, tanh, soft ReLU). Gates and smooth ones keep their own derivative: they let
-negative gradient through, as they let negative values through. None: no activation.
+""
+"relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); guided backpropagation
+lets only positive gradient enter. "gate": from 0 to 1, multiplied with something (sigmoid, hard sigmoid, also
+as a part of swish and hard swish). "smooth": the others (ELU, SELU, GELU, tanh, soft ReLU). Gates and smooth
+ones keep their own derivative: they let negative gradient through, as they let negative values through.
 """
 
-POOLINGS = {"Pooling": lambda attrs: attrs.get("pool_type", "max") == "max"}
-OPAQUE = {"_CachedOp": lambda attrs: True}
-NO_GRADIENT = {
-    "BlockGrad",
-    "_contrib_box_decode",
-    "zeros_like",
-    "ones_like",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
-    "rint",
-    "fix",
-    "trunc",
-    "argmax",
-    "argmin",
-    "argsort",
-    "one_hot",
-    *(
-        f"_{name}_scalar"
-        for name in ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
-    ),
-    *(
-        f"{prefix}{name}"
-        for name in ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
-        for prefix in ("_", "broadcast_")
-    ),
-}
-"""Operators that let no gradient through, as those of other networks than image classifiers use them."""
-SHIFTS = ("_plus_scalar", "_npi_add_scalar")
+
+class DrawsError(ValueError):
+    """An operator of the net draws random numbers in predict mode."""
 
 
-def differentiable(nodes: list[dict[str, Any]]) -> list[int]:
-    """Indices of the nodes from which a gradient of the last one can come."""
-    reached = {len(nodes) - 1} if nodes else set()
-    for i in range(len(nodes) - 1, -1, -1):
-        node = nodes[i]
-        if i in reached and node["op"] not in NO_GRADIENT:
-            # the first input of `where` is its condition
-            reached.update(j for j, *_ in node["inputs"][node["op"] == "where" :])
-    return sorted(reached)
+@dataclass(frozen=True)
+class Operator:
+    """What is known of an operator.
 
-
-def activation_kind(nodes: list[dict[str, Any]], index: int = -1) -> str | None:
-    """Which of `KINDS` a node of a graph is, by `ACTIVATIONS`; None if it is no activation, or the graph is empty.
-
-    Parameters
+    Attributes
     ----------
-    nodes : list of dict
-        "nodes" of a symbol's JSON.
+    kind : str, or callable of the operator's arguments
+        Which of `KINDS` it is; None if it is no activation.
+    rewrite : callable, optional
+        Its node (which may be changed) -> what takes the place of its first output, so that it gives the values of
+        predict mode in train mode, with a right gradient.
+    reach : callable, optional
+        (its node, `Reach` of its inputs) -> of its output, or None if that is not known.
+    flat : bool
+        Whether no gradient passes it.
+    writes : callable of the operator's arguments, optional
+        Which of its inputs it changes in the forward pass, by number.
+    draws : callable of (the operator's arguments, whether in train mode), optional
+        Whether it draws random numbers.
     """
-    node: dict[str, Any] = nodes[index] if nodes else {"op": "null"}
-    if node["op"] not in ACTIVATIONS:
-        return None
-    kind = ACTIVATIONS[node["op"]](node.get("attrs", {}))
-    if node["op"] == "clip" and kind and nodes[node["inputs"][0][0]]["op"] in SHIFTS:
-        return (
-            "gate"  # clip(x + 3, 0, 6): a hard sigmoid, in MobileNetV3 its squeeze-excitation and hard swish
-        )
+
+    kind: str | Callable[[Attrs], str | None] | None = None
+    rewrite: Callable[[Node], Entry] | None = None
+    reach: Callable[[Node, Reach], Reach | None] | None = None
+    flat: bool = False
+    writes: Callable[[Attrs], tuple[int, ...]] | None = None
+    draws: Callable[[Attrs, bool], bool] | None = None
+
+
+UNKNOWN = Operator()
+
+
+def known(op: str) -> Operator:
+    """What is known of an operator, by its canonical name."""
+    found = OPERATORS.get(op)
+    if found is None:
+        return DRAWN if op.startswith(RANDOM) and not op.startswith("_random_pdf") else UNKNOWN
+    return found
+
+
+def activation_kind(node: Node) -> str | None:
+    """Which of `KINDS` a node is; None if it is no activation."""
+    kind = known(node.op).kind
+    if callable(kind):
+        kind = kind(node.attrs)
+    if node.op == "clip" and kind and node.inputs and node.inputs[0][0].op in SHIFTS:
+        # clip(x + 3, 0, 6): a hard sigmoid, in MobileNetV3 its squeeze-excitation and hard swish
+        return "gate"
     return kind
 
 
-def graph_of(output) -> list[dict[str, Any]]:
-    """The nodes of an array's record, inputs first; empty if it has none."""
-    try:
-        symbol = autograd.get_symbol(output)
-    except mx.MXNetError as error:
-        if "not part of a computation graph" in str(error):
-            return []
-        raise
-    return json.loads(symbol.tojson())["nodes"]
+def differentiable(heads: Iterable[Entry]) -> set[Node]:
+    """The nodes, variables included, from which a gradient of the heads can come."""
+    heads = list(heads)
+    found = {node for node, _ in heads}
+    for node in reversed(ordered(heads)):
+        if node in found and not known(node.op).flat:
+            # the first input of `where` is its condition
+            found.update(source for source, _ in node.inputs[node.op == "where" :])
+    return found
+
+
+def coverage_of(heads: Iterable[Entry]) -> Coverage:
+    """What a guided walk covers of a graph: all but the insides of control flow."""
+    nodes = ordered(heads)
+    kinds = [activation_kind(node) for node in nodes]
+    hidden = {node.name: sum(activation_kind(one) == "relu" for one in _inside(node)) for node in nodes}
+    hidden = {name: count for name, count in hidden.items() if count}
+    guided = kinds.count("relu")
+    total = guided + sum(hidden.values())
+    return Coverage(guided, total, tuple(sorted(hidden)), kinds.count("gate"), kinds.count("smooth"))
+
+
+def _inside(node: Node) -> list[Node]:
+    """The nodes of control flow, without their inputs."""
+    found = [one for graph in node.subgraphs for one in graph["nodes"]]
+    return [Node(one["op"], one["name"], dict(one.get("attrs", {}))) for one in found]
+
+
+def is_true(attrs: Attrs, name: str, default: str = "False") -> bool:
+    """An argument that is written "True", "False", "1" or "0"."""
+    return attrs.get(name, default) in ("True", "1")
+
+
+# What takes an operator's place
+
+
+def rewritten(heads: list[Entry]) -> list[Entry]:
+    """Put in the place of each operator what the table says, throughout a graph, which is changed.
+
+    Raises
+    ------
+    DrawsError
+        If an operator draws random numbers.
+    ValueError
+        If it holds an operator in Python, or more than the first output of one that is replaced is used.
+    """
+    found: dict[Entry, Entry] = {}
+    nodes = ordered(heads)
+    for source, output in (*(entry for node in nodes for entry in node.inputs), *heads):
+        if output and known(source.op).rewrite in _FIRST_ONLY:
+            raise ValueError(
+                f"output {output} of {source.op} {source.name!r} is used, which vizcallbacks does not keep; "
+                "use its first output only"
+            )
+    for node in nodes:
+        _check(node)
+        node.inputs = [found.get(entry, entry) for entry in node.inputs]
+        rewrite = known(node.op).rewrite
+        if rewrite is not None:
+            found[node, 0] = rewrite(node)
+    return [found.get(entry, entry) for entry in heads]
+
+
+def _check(node: Node) -> None:
+    if node.op in ("Custom", "_npi_Custom"):
+        raise ValueError(
+            f"{node.name!r} is an operator in Python (mx.operator.CustomOp), whose gradient is wrong on "
+            "MXNet 1.9.1; "
+            "write it with MXNet's own operators, or as an autograd.Function in a plain gluon.Block"
+        )
+    draws = known(node.op).draws
+    if draws is not None and draws(node.attrs, node.training):
+        raise DrawsError(drawing(node.op, repr(node.name)))
+    for one in _inside(node):
+        if known(one.op).rewrite is not None and one.op != "relu":
+            raise ValueError(
+                f"{one.op} {one.name!r} stands inside control flow ({node.op} {node.name!r}), where vizcallbacks "
+                "cannot fix it to predict mode; run the net without hybridize(), or move it out of the loop"
+            )
+
+
+def drawing(op: str, place: str) -> str:
+    """The message for an operator that draws random numbers."""
+    return (
+        f"{op} in {place} draws random numbers in predict mode: the maps would change from call to call, and the "
+        "training's own random numbers with them; let it draw in train mode only (autograd.is_training())"
+    )
+
+
+def _dropped(node: Node) -> Entry:
+    return node.inputs[0]
+
+
+def _batch_norm(node: Node) -> Entry:
+    if not node.training:  # else it asks for the batch's own statistics, as GluonCV's GroupNorm does
+        node.attrs["use_global_stats"] = "True"
+    return node, 0
+
+
+def _sync_batch_norm(node: Node) -> Entry:
+    node.op = "BatchNorm"
+    node.attrs = {name: node.attrs[name] for name in ("eps", "fix_gamma") if name in node.attrs}
+    return _batch_norm(node)
+
+
+def _batch_norm_relu(node: Node) -> Entry:
+    # its own gradient is zero after a forward pass in predict mode
+    node.op = "BatchNorm"
+    return _relu(Node("relu", f"{node.name}_relu", {}, [_batch_norm(node)]))
+
+
+def _relu(node: Node) -> Entry:
+    # relu is no oneDNN operator and takes ten times as long
+    node.op, node.attrs = "Activation", {"act_type": "relu"}
+    return node, 0
+
+
+def _leaky_relu(node: Node) -> Entry:
+    if node.attrs.get("act_type") == "rrelu":
+        # in predict mode its slope is the mean of the bounds
+        slope = (
+            float(node.attrs.get("lower_bound", 0.125)) + float(node.attrs.get("upper_bound", 0.334))
+        ) / 2
+        node.attrs = {"act_type": "leaky", "slope": repr(slope)}
+    if node.attrs.get("act_type") == "selu":  # MXNet's own gradient is wrong below zero
+        node.attrs = {"act_type": "elu", "slope": "1.6732632423543772"}
+        return Node("_mul_scalar", f"{node.name}_scale", {"scalar": "1.0507009873554805"}, [(node, 0)]), 0
+    return node, 0
+
+
+def _rnn(node: Node) -> Entry:
+    node.attrs["p"] = "0"  # its dropout
+    return node, 0
+
+
+def _box_decode(node: Node) -> Entry:
+    # boxes get no gradient: MXNet's own is zero, or crashes the process
+    return Node("BlockGrad", f"{node.name}_values", {}, [(node, 0)]), 0
+
+
+_FIRST_ONLY = (_dropped, _batch_norm, _sync_batch_norm, _batch_norm_relu, _leaky_relu, _box_decode)
+
+
+# What it does by its arguments
+
+
+def _activation(attrs: Attrs) -> str:
+    return {"relu": "relu", "sigmoid": "gate"}.get(attrs["act_type"], "smooth")
+
+
+def _leaky(attrs: Attrs) -> str:
+    return "relu" if attrs.get("act_type", "leaky") in ("leaky", "prelu", "rrelu") else "smooth"
+
+
+def _from_zero(name: str) -> Callable[[Attrs], str | None]:
+    return lambda attrs: "relu" if float(attrs[name]) == 0 else None
+
+
+def _written(attrs: Attrs) -> tuple[int, ...]:
+    """A BatchNorm writes ones into a fixed gamma, whatever the parameter holds."""
+    return (1,) if is_true(attrs, "fix_gamma", "True") else ()
+
+
+def _dropout_draws(attrs: Attrs, training: bool) -> bool:
+    return float(attrs.get("p", 0.5)) > 0 and (training or attrs.get("mode", "training") == "always")
+
+
+def _slope_draws(attrs: Attrs, training: bool) -> bool:
+    return training and attrs.get("act_type") == "rrelu"
+
+
+def _rnn_draws(attrs: Attrs, training: bool) -> bool:
+    return training and float(attrs.get("p", 0)) > 0
+
+
+_LEAKY = Operator(_leaky, _leaky_relu, here, draws=_slope_draws)
+_RNN = Operator(rewrite=_rnn, draws=_rnn_draws)
+_RELU = Operator("relu", _relu, here)
+_COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+_FLAT = ("zeros_like", "ones_like", "sign", "floor", "ceil", "round", "rint", "fix", "trunc")
+_ELEMENTWISE = (
+    "Cast",
+    "LRN",
+    "Pad",
+    "_copy",
+    "_minimum_scalar",
+    "abs",
+    "add_n",
+    "cast",
+    "cbrt",
+    "cos",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "negative",
+    "reciprocal",
+    "rsqrt",
+    "sin",
+    "smooth_l1",
+    "sqrt",
+    "square",
+    "where",
+    *(f"{how}_{name}" for how in ("broadcast", "elemwise") for name in ("add", "sub", "mul", "div")),
+    *(f"_{name}_scalar" for name in ("div", "minus", "mul", "plus", "power", "rdiv", "rminus", "rpower")),
+    *(f"{how}_{name}" for how in ("broadcast", "") for name in ("maximum", "minimum", "power")),
+    *(f"_npi_{name}" for name in ("add", "subtract", "multiply", "true_divide")),
+    *(f"_npi_{name}_scalar" for name in ("add", "subtract", "multiply", "true_divide")),
+)
+
+OPERATORS: dict[str, Operator] = {
+    # activations
+    "relu": _RELU,
+    "_npx_relu": _RELU,
+    "Activation": Operator(_activation, reach=here),
+    "LeakyReLU": _LEAKY,
+    "clip": Operator(lambda attrs: "relu" if float(attrs["a_min"]) == 0 else None, reach=here),
+    "_maximum_scalar": Operator(_from_zero("scalar"), reach=here),
+    "_npi_maximum_scalar": Operator(_from_zero("scalar"), reach=here),
+    **dict.fromkeys(("sigmoid", "_npx_sigmoid", "hard_sigmoid"), Operator("gate", reach=here)),
+    **dict.fromkeys(("tanh", "_npi_tanh", "softsign", "erf"), Operator("smooth", reach=here)),
+    # norms
+    "BatchNorm": Operator(None, _batch_norm, here, writes=_written),
+    "_contrib_SyncBatchNorm": Operator(None, _sync_batch_norm, here, writes=_written),
+    "_contrib_BatchNormWithReLU": Operator("relu", _batch_norm_relu, here, writes=_written),
+    "L2Normalization": Operator(reach=normed("mode", "instance", {"channel"})),
+    "LayerNorm": Operator(reach=normed("axis", "-1", {"1"})),
+    **dict.fromkeys(("InstanceNorm", "GroupNorm"), Operator(reach=everywhere)),
+    **dict.fromkeys(("softmax", "log_softmax", "softmin"), Operator(reach=normed("axis", "-1", {"1"}))),
+    "SoftmaxActivation": Operator(reach=normed("mode", "instance", {"channel"})),
+    # what they run on
+    **dict.fromkeys(("Convolution", "Pooling"), Operator(reach=window)),
+    **dict.fromkeys(("FullyConnected", "Flatten"), Operator(reach=flattened)),
+    **dict.fromkeys(("mean", "sum", "max", "min", "prod", "norm", "nansum"), Operator(reach=reduced)),
+    **dict.fromkeys(("_npi_mean", "_np_sum", "_np_max", "_np_min"), Operator(reach=reduced)),
+    "Concat": Operator(reach=sliced("dim", "1")),
+    **dict.fromkeys(("SliceChannel", "slice_axis"), Operator(reach=sliced("axis", "1"))),
+    "Dropout": Operator(rewrite=_dropped, reach=here, draws=_dropout_draws),
+    **dict.fromkeys(("RNN", "_npx_rnn"), _RNN),
+    "_contrib_box_decode": Operator(rewrite=_box_decode, flat=True),
+    "BlockGrad": Operator(reach=here, flat=True),
+    **dict.fromkeys(("argmax", "argmin", "argsort", "one_hot"), Operator(flat=True)),
+    **dict.fromkeys((*_FLAT, *(f"_{name}_scalar" for name in _COMPARISONS)), Operator(reach=here, flat=True)),
+    **{
+        f"{how}{name}": Operator(reach=here, flat=True)
+        for name in _COMPARISONS
+        for how in ("_", "broadcast_")
+    },
+    **dict.fromkeys(_ELEMENTWISE, Operator(reach=here)),
+}
+"""Operator's canonical name -> what is known of it."""
+
+RANDOM = (
+    "_random_",
+    "_sample_",
+    "_image_random_",
+    "_npx__image_random_",
+    "_shuffle",
+    *(
+        f"_npi_{name}"
+        for name in (
+            "bernoulli",
+            "choice",
+            "exponential",
+            "gamma",
+            "gumbel",
+            "logistic",
+            "multinomial",
+            "normal",
+        )
+    ),
+    *(f"_npi_{name}" for name in ("pareto", "powerd", "random", "rayleigh", "shuffle", "uniform", "weibull")),
+)
+"""Beginnings of the names of operators that draw random numbers in any mode."""
+
+DRAWN = Operator(draws=lambda attrs, training: True)
+SHIFTS = ("_plus_scalar", "_npi_add_scalar")

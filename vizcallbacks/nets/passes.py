@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..mxnet_door import autograd, mx
-from .instrument import Instruments
-from .record import Pass
+from .runner import Runner
+from .tape import Pass
 
 
 class Passes:
@@ -18,7 +18,7 @@ class Passes:
 
     Parameters
     ----------
-    instruments : Instruments
+    runner : Runner
         Of the net.
     images : ndarray, (n, C, H, W), float32
     to_net : callable
@@ -33,7 +33,7 @@ class Passes:
 
     def __init__(
         self,
-        instruments: Instruments,
+        runner: Runner,
         images: np.ndarray,
         to_net: Callable,
         extra: list,
@@ -41,11 +41,11 @@ class Passes:
         batch_size: int,
     ) -> None:
         self.images = images
-        self._instruments, self._to_net, self._extra, self._choose = instruments, to_net, extra, choose
+        self._runner, self._to_net, self._extra, self._choose = runner, to_net, extra, choose
         self._together = max(1, batch_size // len(images))
 
     def scores(self, batches: Iterable[np.ndarray], count: int, title: str) -> np.ndarray:
-        """The targets' scores on `count` batches, (count, n) float32.
+        """The targets' scores on `count` batches, (count, n), in the net's own precision.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Passes:
             outputs = self._forward(group, record=False).outputs
             with autograd.pause(train_mode=False):
                 found.append(self._score(outputs, len(group)).asnumpy())
-        return np.concatenate(found).reshape(-1, len(self.images)).astype(np.float32)
+        return np.concatenate(found).reshape(-1, len(self.images))
 
     def gradients(
         self, batches: Iterable[np.ndarray], count: int, title: str
@@ -88,7 +88,7 @@ class Passes:
     def _forward(self, group: list[np.ndarray], record: bool = True) -> Pass:
         extra = [mx.nd.concat(*[array] * len(group), dim=0) for array in self._extra]
         images = self._to_net(np.concatenate(group))
-        return self._instruments.forward(images, [], extra, record=record, guided=False)
+        return self._runner.forward(images, [], extra, record=record, guided=False)
 
     def _score(self, outputs, groups: int):
         """Scores of all groups in a row; each is scored as the batch it stands for."""
@@ -100,5 +100,6 @@ class Passes:
 
 def _part(outputs, rows: slice):
     if isinstance(outputs, (list, tuple)):
-        return type(outputs)(_part(output, rows) for output in outputs)
+        parts = [_part(output, rows) for output in outputs]
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
     return outputs[rows] if isinstance(outputs, mx.nd.NDArray) else outputs

@@ -1,314 +1,383 @@
-"""One forward pass, cut into pieces that can be walked backwards more than one way.
+"""One run of a net, untouched, recorded by MXNet's `autograd` -> the graph of what really ran.
 
-Guided backpropagation needs another backward at every ReLU. An operator written in Python would be the usual
-way; on MXNet 1.9.1 it reads memory that has been freed and returns wrong numbers. So no operator is replaced
-at all: the pass runs on MXNet's own, and the record is *cut* behind each activation. A
-*leaf* holds the same values as the output before it but starts a new piece of record. A walk takes the pieces
-from the last to the first, hands each the gradient that has arrived at its leaf, and may rectify it on the way.
+Plain Blocks, functions and methods of arrays, `mx.np`, Python that looks at shapes or values: all of it
+leaves its operators in the record. Inputs are marked, so that all that depends on them is recorded; the rest
+are constants, whose arrays the watch on MXNet's calls keeps. A hybridized block in the midst of it runs its
+own symbol graph, by a compiled graph of ours, which is put in the place of its one node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from ..mxnet_door import autograd, gluon, mx
+from .graph import INPUT, Entry, NetGraph, Node, cloned, ordered, read, replace
+from .operators import DrawsError, drawing, known
+from .purity import Writes
+from .tracing import Tracer, behind, flattened, graph_of_block, named, without_hooks
+from .watching import operator_name, unwatched
 
-from ..mxnet_door import autograd, mx
-from .layers import replaced_operators
-from .operators import KINDS, OPAQUE, POOLINGS, activation_kind, differentiable, graph_of
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """The start of a piece of record.
-
-    Attributes
-    ----------
-    array : NDArray
-        What the net goes on with.
-    name : str
-        MXNet's name for it in recorded graphs ("var17").
-    """
-
-    array: Any
-    name: str
+CONSTANT = "vizcallbacks_constant_"
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of record: from the leaves that it starts at to the output behind which it is cut.
+class BlockGraph:
+    """The symbol graph of a hybridized block, compiled.
 
     Attributes
     ----------
-    output : NDArray
-    inputs : tuple of Leaf
-    leaf : Leaf or None
-        The same values as `output`, the start of later pieces; None for the score.
-    rectified : bool
-        Whether a guided walk lets only positive gradient into this piece.
-    compiled : bool
-        Whether it is one compiled graph: its backward pass puts each gradient into an array of its own.
+    run : CachedOp
+    names : list of str
+        Its inputs.
+    places : list of int or Parameter
+        What they are: an argument by its number, or a parameter.
+    heads : list of Entry
+    runs : list of (layer, Entry)
+    form : list
+        How Gluon nests what it returns.
     """
 
-    output: Any
-    inputs: tuple[Leaf, ...]
-    leaf: Leaf | None
-    rectified: bool
-    compiled: bool = False
+    run: Any
+    names: list[str]
+    places: list[Any]
+    heads: list[Entry]
+    runs: list[tuple[Any, Entry]]
+    form: Any
 
 
-@dataclass
-class Pass:
-    """One forward pass through an instrumented net.
+@dataclass(frozen=True)
+class Recording:
+    """One run of a net.
 
     Attributes
     ----------
-    tape : Tape
-    images : NDArray or None
-        Where walks end that ask for the image's gradient.
-    outputs : NDArray, or what else the net returns
-    ran : list of (layer, NDArray)
-        The layers asked for in the order in which they ran, with their outputs, in the layer's own layout.
+    graph : NetGraph
+    outputs : list of NDArray
+        What the net returned, laid flat.
+    again : bool
+        Whether other images of the same shape would leave the same graph: the net looked at no values, and
+        nothing in the graph was computed from the images without a record.
+    steps : list of (str, NDArray, Entry)
+        What each block returned, in the order in which they ended, with its place.
     """
 
-    tape: Tape
-    images: Any
-    outputs: Any
-    ran: list[tuple[Any, Any]]
+    graph: NetGraph
+    outputs: list[Any]
+    again: bool
+    steps: list[tuple[str, Any, Entry]]
 
 
-class Tape:
-    """The record of one forward pass."""
+class Recorder:
+    """A watch that records one run. Blocks tell it when they run, and MXNet what it computes.
 
-    def __init__(self) -> None:
-        self._pieces: list[Piece] = []
-        self._leaves: dict[str, Leaf] = {}
-        self._started: dict[int, Leaf] = {}
-        self._relus: dict[str, str] = {}
-        self._unguided: set[str] = set()
-        self._plain: dict[str, str] = {}
-        self._pooling: dict[str, str] = {}
-        self._opaque: dict[str, str] = {}
-        self._safe_pooling = 0
+    Parameters
+    ----------
+    paths : mapping of Block to str
+    graphs : dict
+        Of hybridized blocks, made by earlier runs; filled.
+    trace : callable
+        Runs a function while blocks tell the tracer given.
 
-    def start(self, array) -> Leaf:
-        """Begin a piece of record at `array`, without copying it."""
-        leaf = array.detach()
-        # MXNet wants a buffer for the gradient; it stays empty, and so takes no memory, as walks get their own
-        autograd.mark_variables([leaf], [mx.nd.empty(leaf.shape, ctx=leaf.ctx, dtype=leaf.dtype)])
-        made = Leaf(leaf, graph_of(leaf)[0]["name"])
-        self._leaves[made.name] = self._started[id(leaf)] = made
-        return made
+    Attributes
+    ----------
+    writes : Writes
+    modes : list of str
+        Calls in another mode of `autograd` than the pass's, in words.
+    """
 
-    def cut(self, output, block: str, values=None):
-        """Cut the record behind `output`, unless it is cut there already.
+    def __init__(
+        self,
+        paths: Mapping[Any, str],
+        graphs: dict[Any, BlockGraph],
+        trace: Callable[[Tracer, Callable[[], Any]], Any],
+    ) -> None:
+        self.writes = Writes()
+        self.modes: list[str] = []
+        self._paths, self._graphs, self._trace = paths, graphs, trace
+        self._under_way: list[str] = []
+        self._inputs: dict[int, Any] = {}
+        self._then: dict[int, Any] = {}
+        self._clean: dict[int, Any] = {}
+        self._trained: list[Any] = []
+        self._runs: list[tuple[Any, list, Any]] = []
+        self._functions: list[tuple[Any, list]] = []
+        self._steps: list[tuple[str, list]] = []
+        self._again = True
 
-        Parameters
-        ----------
-        output : NDArray
-        block : str
-            Path of the block that made it, for messages.
-        values : NDArray, optional
-            What the net goes on with, where it is not `output` to the bit: the native operator's result, if
-            the one with a right gradient is another.
+    def parameters(self, arrays: Sequence) -> None:
+        """Take in the net's parameters: constants of the graph that other images share."""
+        self._seen(arrays)
+        self._clean.update({id(one): one for one in arrays})
 
-        Returns
-        -------
-        NDArray
-            What the net goes on with: a leaf of the same values, or the values themselves where they do not
-            depend on the input.
-        """
-        values = output if values is None else values
-        if id(output) in self._started:
-            return values
-        piece = self._read(output, block)
-        if not piece.inputs:
-            return values.detach()  # MXNet crashes on a record along which there is no gradient at all
-        leaf = self.start(values)
-        self._pieces.append(replace(piece, leaf=leaf))
-        return leaf.array
+    # What blocks tell
 
-    def activation(self, output, block: str):
-        """Cut behind an operator's `output` if it is one whose gradient a guided walk rectifies."""
-        return self.cut(output, block) if activation_kind(graph_of(output)) == "relu" else output
+    def call(self, block: gluon.Block, run: Callable, args: tuple, kwargs: dict) -> Any:
+        """Run a block, noting that it is under way and what it returns."""
+        path = self._paths.get(block, block.name)
+        self._under_way.append(path)
+        try:
+            with without_hooks(block):
+                output = run(*args, **kwargs)
+        finally:
+            self._under_way.pop()
+        self._steps.append((path, _arrays(output)))
+        if isinstance(block, gluon.nn.Conv2D) and isinstance(output, mx.nd.NDArray):
+            self._runs.append((block, [output], None))
+        return output
 
-    def operators(self, F, block: str):
-        """The operators that a block of this path is to call."""
-        return replaced_operators(F, self, block)
+    def call_graph(self, block: gluon.HybridBlock, args: tuple) -> Any:
+        """Run the symbol graph of a hybridized block by a compiled graph of ours."""
+        flat, _ = gluon.block._flatten(args, "input")
+        given = [one for one in flat if one is not None]
+        key = (block, tuple(one is None for one in flat))
+        if key not in self._graphs:
+            tracer = Tracer()
+            symbol, places, runs, heads = self._trace(tracer, lambda: graph_of_block(block, args, tracer))
+            # without inlining, which would leave the operators of small graphs in the record, one by one
+            op = mx.nd.CachedOp(symbol, [("inline_limit", 0)])
+            self._graphs[key] = BlockGraph(op, symbol.list_inputs(), places, heads, runs, block._out_format)
+        graph, training = self._graphs[key], autograd.is_training()
+        for node in ordered(graph.heads):
+            self._check(node.op, node.attrs, training)
+        inputs = [given[one] if isinstance(one, int) else one.data(given[0].ctx) for one in graph.places]
+        for node in ordered(graph.heads):
+            writes = known(node.op).writes
+            for place in () if writes is None else writes(node.attrs):
+                source = node.inputs[place][0]
+                if source.is_variable:
+                    self._written(inputs[graph.names.index(source.name)], by_block=False)
+        clean = self._seen(inputs)
+        output = graph.run(*inputs)
+        outputs = [output] if isinstance(output, mx.nd.NDArray) else list(output)
+        self._made(outputs, clean)
+        self._runs.append((graph, outputs, training))
+        return gluon.block._regroup(outputs, graph.form)
 
-    def follow(self, output, nodes: list[dict[str, Any]], sources: Mapping[str, Any], rectified: bool):
-        """Take in a piece of record whose operators are known: the output of a compiled graph.
+    # What MXNet tells
 
-        Parameters
-        ----------
-        output : NDArray
-        nodes : list of dict
-            The graph, as JSON has it.
-        sources : mapping of str to NDArray
-            The graph's variables that are outputs of earlier pieces, by name.
-        rectified : bool
-            Whether the graph ends in an activation whose gradient a guided walk rectifies.
+    def invoke(
+        self, native: Callable, handle: int, inputs: list, keys: list, values: list, out: Any, *rest: Any
+    ) -> Any:
+        """Let an operator run, unless it would draw random numbers."""
+        op, training = operator_name(handle), autograd.is_training()
+        facts, attrs = known(op), dict(zip(keys, map(str, values)))
+        self._check(op, attrs, training)
+        clean = self._seen(inputs)
+        for place in () if facts.writes is None else facts.writes(attrs):
+            self._written(inputs[place], by_block=False)
+        given = [] if out is None else _arrays(out)
+        for array in given:
+            self._written(array)
+        if training or not (autograd.is_recording() or clean):
+            self.modes.append(f"{named(self._place)} runs {op} in an autograd mode of its own")
+        result = native(handle, inputs, keys, values, out, *rest)
+        outputs = _arrays(result)
+        if training and facts.rewrite is not None:
+            self._trained.append(outputs[0])
+        if given:
+            for array in given:
+                self._clean.pop(id(array), None)
+        else:
+            self._made(outputs, clean)
+        return result
 
-        Returns
-        -------
-        NDArray
-            What later pieces go on with: a leaf, or the values themselves where they do not depend on one.
-        """
-        leaves = {
-            name: self._started[id(array)] for name, array in sources.items() if id(array) in self._started
-        }
-        piece = _piece(output, nodes, leaves)
-        if not piece.inputs:
-            return output.detach()
-        leaf = self.start(output)
-        self._pieces.append(replace(piece, leaf=leaf, rectified=rectified, compiled=True))
-        return leaf.array
+    def tensordot(self, native: Callable, *args: Any) -> Any:
+        """Let `mx.np.tensordot` run, which has a way of its own."""
+        clean = self._seen([one for one in args if isinstance(one, mx.nd.NDArray)])
+        result = native(*args)
+        self._made([result], clean)
+        return result
 
-    def survey(self, nodes: list[dict[str, Any]]) -> None:
-        """Count the activations of a graph all of whose pieces are followed: every one can be rectified."""
-        for i, node in enumerate(nodes):
-            kind = activation_kind(nodes, i)
-            if kind == "relu":
-                self._relus[node["name"]] = ""
-            elif kind:
-                self._plain[node["name"]] = kind
+    def allocate(self, native: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Note memory that is made during the pass, and keep it, so that it is not another array's soon."""
+        handle, alias = native(*args, **kwargs), ctypes.c_void_p()
+        mx.base.check_call(mx.base._LIB.MXNDArrayDetach(handle, ctypes.byref(alias)))
+        self.writes.made(mx.nd.NDArray(alias))
+        return handle
 
-    def pooled(self) -> None:
-        """Count a max pooling that was run in the way that is safe to differentiate."""
-        self._safe_pooling += 1
+    def copy_from(self, native: Callable, array: Any, source: Any) -> None:
+        """Let values be written into an array."""
+        self._written(array)
+        self._clean.pop(id(array), None)
+        native(array, source)
 
-    def close(self, score) -> None:
-        """Take in the last piece, which ends in `score`, (N,), one recorded number per image.
+    def read(self, native: Callable, array: Any) -> Any:
+        """Let values be read: what the net does then may depend on them."""
+        self._again = self._again and id(array) in self._clean
+        return native(array)
 
-        Raises
-        ------
-        ValueError
-            If the score does not depend on the input, or the net holds a piece that cannot be walked right.
-        """
-        piece = self._read(score, "")
-        if not piece.inputs:
-            raise ValueError(
-                "the target's score does not depend on the net's input, so it has no gradient; "
-                "compute the score from the outputs with MXNet operators"
-            )
-        if self._opaque:
-            raise ValueError(
-                f"a compiled graph ran inside {_places(self._opaque)}: its ReLUs and poolings are out of reach; "
-                "build the net from Gluon blocks (a SymbolBlock or a CachedOp cannot be instrumented)"
-            )
-        if len(self._pooling) > self._safe_pooling:
-            raise ValueError(
-                f"max pooling is called as an array operator inside {_places(self._pooling)}, where its gradient "
-                "is undefined on MXNet 1.9.1 (apache/mxnet#10994); use gluon.nn.MaxPool2D, or a HybridBlock's "
-                "F.Pooling"
-            )
-        self._pieces.append(piece)
-
-    def reached(self, arrays) -> list[bool]:
-        """Whether the score that closed the tape depends on each of the leaves' `arrays`."""
-        names: set[str] = set()
-        for piece in reversed(self._pieces):
-            if piece.leaf is None or piece.leaf.name in names:
-                names.update(leaf.name for leaf in piece.inputs)
-        return [id(array) in self._started and self._started[id(array)].name in names for array in arrays]
+    def function(self, native: Callable, function: Any, *inputs: Any) -> Any:
+        """Let a function in Python with a backward of its own run; it keeps what its backward needs."""
+        clean, recording = self._seen(inputs), autograd.is_recording()
+        result = native(function, *inputs)
+        outputs = _arrays(result)
+        if recording:
+            self._functions.append((function, outputs))
+            self._again = False
+        self._made(outputs, clean)
+        return result
 
     @property
-    def relus(self) -> tuple[int, int]:
-        """(guided, total): ReLU-like activations that a guided walk rectifies, and all that ran."""
-        return len(self._relus) - len(self._unguided), len(self._relus)
+    def _place(self) -> str:
+        return self._under_way[-1] if self._under_way else ""
 
-    @property
-    def unguided(self) -> list[str]:
-        """Paths of the blocks whose ReLU-like activations a guided walk cannot rectify."""
-        return sorted({self._relus[node] for node in self._unguided})
+    def _check(self, op: str, attrs: Mapping[str, str], training: bool) -> None:
+        draws = known(op).draws
+        if draws is not None and draws(attrs, training):
+            raise DrawsError(drawing(op, named(self._place)))
 
-    @property
-    def plain_activations(self) -> dict[str, int]:
-        """How many activations of the other `KINDS` ran, which a guided walk leaves to their own derivative."""
-        return {kind: list(self._plain.values()).count(kind) for kind in KINDS[1:]}
+    def _seen(self, inputs: Sequence) -> bool:
+        """Keep what an operator takes; whether none of it depends on the images or on what came from outside."""
+        for array in inputs:
+            if id(array) not in self._inputs:
+                self._inputs[id(array)] = array
+                if array in self.writes:
+                    with autograd.pause(), unwatched():
+                        self._then[id(array)] = array.copy()
+        return all(id(array) in self._clean for array in inputs)
 
-    def walk(self, targets, guided: bool = False, last: bool = False) -> list:
-        """Walk the record backwards from the score that closed it.
+    def _made(self, outputs: Sequence, clean: bool) -> None:
+        for array in outputs:
+            self.writes.made(array)
+            if clean:
+                self._clean[id(array)] = array
 
-        Parameters
-        ----------
-        targets : sequence of NDArray
-            The leaves' arrays whose gradients are wanted; the walk ends as soon as all are complete.
-        guided : bool
-            Keep only the positive part of the gradient at activations (guided backpropagation).
-        last : bool
-            Let go of each piece behind the walk; the tape cannot be walked again.
+    def _written(self, array: Any, by_block: bool = True) -> None:
+        self.writes.before(array, self._place if by_block else None)
+        if id(array) in self._inputs and array in self.writes:
+            self._then.setdefault(id(array), self.writes.held_before(array))
 
-        Returns
-        -------
-        list of ndarray
-            Copies of the gradients, shaped like `targets`; zeros where the score does not depend on one.
-        """
-        wanted = [self._started[id(target)] for target in targets]
-        names = {leaf.name for leaf in wanted}
-        gradients: dict[str, Any] = {}
-        first = min(self._made_by(leaf) for leaf in wanted) + 1
-        for index in range(len(self._pieces) - 1, first - 1, -1):
-            piece = self._pieces[index]
-            if piece.leaf is None:
-                head = mx.nd.ones(piece.output.shape, ctx=piece.output.ctx, dtype=piece.output.dtype)
-            elif piece.leaf.name in gradients:
-                name = piece.leaf.name
-                head = gradients[name] if name in names else gradients.pop(name)
-                if guided and piece.rectified:
-                    # in place where nobody else holds it, lest memory is faulted in anew for each activation
-                    own = piece.compiled and name not in names
-                    head = mx.nd.Activation(head, act_type="relu", out=head if own else None)
-            else:
-                continue
-            # in train mode: only there does a BatchNorm that a block runs on the batch's own statistics
-            # differentiate these; all other operators of the pass are the same in both modes
-            arrays = [leaf.array for leaf in piece.inputs]
-            arrived = autograd.grad([piece.output], arrays, [head], retain_graph=True, train_mode=True)
-            for leaf, part in zip(piece.inputs, arrived):
-                known = gradients.get(leaf.name)
-                gradients[leaf.name] = part if known is None else _sum(known, part, piece.compiled)
-            if last:
-                del self._pieces[index]
-        return [
-            gradients[leaf.name].asnumpy()
-            if leaf.name in gradients
-            else np.zeros(leaf.array.shape, leaf.array.dtype)
-            for leaf in wanted
+    # The graph
+
+    def finish(self, outputs: Any, leaves: Sequence) -> Recording:
+        """The graph of the run, which returned `outputs` for the marked inputs `leaves`."""
+        flat: list[Any] = []
+        regroup = flattened(outputs, flat, mx.nd.NDArray)
+        wanted = [*flat, *(one for _, made, _ in self._runs for one in made)]
+        steps = [(path, one) for path, made in self._steps for one in made]
+        entries = _entries([*wanted, *(one for _, one in steps)])
+        names = {name: one for one in self._inputs.values() if (name := _name(one)) is not None}
+        arrays = {name: self._then.get(id(one), one).as_nd_ndarray() for name, one in names.items()}
+        nodes = ordered(entry for entry in entries if entry is not None)
+        given = {_name(leaf): f"{INPUT}{number}" for number, leaf in enumerate(leaves)}
+        for node in nodes:
+            if node.is_variable and node.name in given:
+                node.name = given[node.name]
+        self._set_modes(nodes)
+        missing = [
+            node.name
+            for node in nodes
+            if node.is_variable and node.name not in arrays and not node.name.startswith(INPUT)
         ]
+        if missing:
+            raise ValueError(
+                "the net computes with an array that MXNet's operators did not make, which vizcallbacks cannot "
+                f"follow ({len(missing)} in all); make it by mx.nd functions, or keep it as a parameter"
+            )
+        found, places = self._inlined(nodes, entries, len(flat))
+        replace([entry for entry in entries if entry is not None], places)
+        entries = [None if entry is None else behind(entry, places) for entry in entries]
+        runs = [(layer, behind(entry, places)) for layer, entry in found]
+        heads, again = [], self._again
+        for number, (array, entry) in enumerate(zip(flat, entries)):
+            if entry is None:
+                entry = Node("null", f"{CONSTANT}{number}"), 0
+                arrays[entry[0].name] = array.detach().as_nd_ndarray()
+                again = again and id(array) in self._clean
+            heads.append(entry)
+        used = {node.name for node in ordered(heads) if node.is_variable}
+        again = again and all(id(one) in self._clean for name, one in names.items() if name in used)
+        silent = [
+            layer
+            for (layer, _, training), entry in zip(self._runs, entries[len(flat) :])
+            if training is None and entry is None
+        ]
+        kinds = [type(one) for one in flat]
+        graph = NetGraph(
+            heads,
+            runs,
+            silent,
+            lambda values: regroup([_like(one, kind) for one, kind in zip(values, kinds)]),
+            arrays,
+            self._calls(nodes),
+        )
+        ends = zip(steps, entries[len(wanted) :])
+        return Recording(
+            graph, flat, again, [(path, one, entry) for (path, one), entry in ends if entry is not None]
+        )
 
-    def _made_by(self, leaf: Leaf) -> int:
-        return next((i for i, piece in enumerate(self._pieces) if piece.leaf is leaf), -1)
+    def _set_modes(self, nodes: Sequence[Node]) -> None:
+        trained = {_name(output) for output in self._trained}
+        for node in nodes:
+            node.training = node.name in trained and not node.is_variable
 
-    def _read(self, output, block: str) -> Piece:
-        """Look at the piece of record that ends in `output`: where it starts and what it holds."""
-        nodes = graph_of(output)
-        for i, node in enumerate(nodes):
-            for table, found in ((POOLINGS, self._pooling), (OPAQUE, self._opaque)):
-                if node["op"] in table and table[node["op"]](node.get("attrs", {})):
-                    found.setdefault(node["name"], block)
-            kind = activation_kind(nodes, i)
-            if kind == "relu":
-                self._relus.setdefault(node["name"], block)
-                if i < len(nodes) - 1:
-                    self._unguided.add(node["name"])
-            elif kind:
-                self._plain[node["name"]] = kind
-        return _piece(output, nodes, self._leaves)
+    def _calls(self, nodes: Sequence[Node]) -> dict[str, tuple[Any, list]]:
+        return {
+            name: (function, [one.detach().as_nd_ndarray() for one in outputs])
+            for function, outputs in self._functions
+            if (name := _name(outputs[0])) is not None
+        }
+
+    def _inlined(
+        self, nodes: Sequence[Node], entries: Sequence[Entry | None], first: int
+    ) -> tuple[list[tuple[Any, Entry]], dict[Entry, Entry]]:
+        """The runs of layers, and what takes the place of the nodes of compiled graphs."""
+        runs: list[tuple[Any, Entry]] = []
+        places: dict[Entry, Entry] = {}
+        number = first
+        ours: set[Node] = set()
+        for made, outputs, training in self._runs:
+            ends = entries[number : number + len(outputs)]
+            number += len(outputs)
+            node = next((entry[0] for entry in ends if entry is not None), None)
+            if node is None:
+                continue
+            if not isinstance(made, BlockGraph):
+                runs.append((made, ends[0]))  # type: ignore[arg-type]
+                continue
+            ours.add(node)
+            inside = [*made.heads, *(entry for _, entry in made.runs)]
+            taken = dict(zip(made.names, node.inputs))
+            instead = {(one, 0): taken[one.name] for one in ordered(inside) if one.is_variable}
+            copies, _ = cloned(inside, instead, bool(training))
+            places.update({(node, place): copy for place, copy in enumerate(copies[: len(made.heads)])})
+            runs += [(layer, copy) for (layer, _), copy in zip(made.runs, copies[len(made.heads) :])]
+        if any(node.op == "_CachedOp" and node not in ours for node in nodes):
+            raise ValueError(
+                "the net calls a compiled graph of its own (mx.nd.CachedOp), whose operators are out of reach; "
+                "use a hybridized gluon.HybridBlock or a gluon.SymbolBlock in its place"
+            )
+        return runs, places
 
 
-def _piece(output, nodes: list[dict[str, Any]], leaves: Mapping[str, Leaf]) -> Piece:
-    starts = (nodes[i]["name"] for i in differentiable(nodes))
-    inputs = tuple(leaves[name] for name in starts if name in leaves)
-    return Piece(output, inputs, None, rectified=activation_kind(nodes) == "relu")
+def _arrays(outputs: Any) -> list[Any]:
+    """The arrays in nested lists and tuples."""
+    if isinstance(outputs, (list, tuple)):
+        return [array for part in outputs for array in _arrays(part)]
+    return [outputs] if isinstance(outputs, mx.nd.NDArray) else []
 
 
-def _sum(known, part, compiled: bool):
-    # elemwise_add, unlike +, keeps oneDNN's layouts
-    return mx.nd.elemwise_add(known, part, out=known) if compiled else known + part
+def _name(array: Any) -> str | None:
+    """The name of the node in the record that made an array; None if it is not in the record."""
+    try:
+        return autograd.get_symbol(array).name
+    except mx.MXNetError as error:
+        if "not part of a computation graph" in str(error):
+            return None
+        raise
 
 
-def _places(found: dict[str, str]) -> str:
-    return ", ".join(f"block {path!r}" if path else "the net" for path in sorted(set(found.values())))
+def _entries(arrays: Sequence) -> list[Entry | None]:
+    """Where arrays are in the record, all in one graph; None for those that are not."""
+    recorded = [_name(array) is not None for array in arrays]
+    symbols = [autograd.get_symbol(array) for array, is_in in zip(arrays, recorded) if is_in]
+    ends = iter(read(mx.sym.Group(symbols).tojson()) if symbols else ())
+    return [next(ends) if is_in else None for is_in in recorded]
+
+
+def _like(array: Any, kind: type) -> Any:
+    """An array as one of `mx.np` where the net returned one."""
+    return array.as_np_ndarray() if issubclass(kind, mx.np.ndarray) else array

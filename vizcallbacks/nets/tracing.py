@@ -1,150 +1,237 @@
 """A net -> the graph of its operators, by running it once on symbols instead of arrays.
 
 Nothing is computed and the net is left as it is. What a trace cannot hold is refused (`UntraceableError`): Python
-code that looks at values, and blocks that run a part in another mode of `autograd`, which a graph does not record.
+code that looks at values, and blocks whose forward is their own.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from types import FunctionType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
-from .blocks import ConvLayer, GraphLayer, conv_layers
-from .graph import Entry, Node, ordered, read, replace
-from .layers import Operators
+from .blocks import GraphLayer, block_paths, conv_layers, parameters_of
+from .graph import INPUT, Entry, NetGraph, Node, ordered, read, replace
 
-INPUT, MARK = "vizcallbacks_input_", "vizcallbacks_mark_"
+MARK = "vizcallbacks_mark_"
 
 
 class UntraceableError(Exception):
     """Why a net cannot be traced."""
 
 
-@dataclass(frozen=True)
-class Trace:
-    """A net's graph, and where its layers are in it.
-
-    Attributes
-    ----------
-    heads : list of Entry
-        What the net returns, nested lists and tuples laid flat.
-    layers : dict of layer to Entry
-        The outputs of those Conv2D that the heads depend on, in the order in which they run.
-    regroup : callable
-        Flat list of what the heads give -> nested as the net returns it.
-    """
-
-    heads: list[Entry]
-    layers: dict[ConvLayer, Entry]
-    regroup: Callable[[list], Any]
-
-
 class Tracer:
-    """What instrumented blocks tell of the symbols that they return, in the place of a `Tape`."""
+    """What instrumented blocks tell of the symbols that they return."""
 
     def __init__(self) -> None:
-        self.marks: dict[str, gluon.nn.Conv2D] = {}
+        self.marks: list[tuple[gluon.nn.Conv2D, Any]] = []
 
-    def operators(self, F, block: str):
-        """MXNet's functions of symbols, for a block that calls them in the mode that the graph will run in."""
-
-        def instead(name, native):
-            return functools.partial(_traced, native, block) if isinstance(native, FunctionType) else native
-
-        return Operators(F, instead)
-
-    def finish(self, block: gluon.Block, output):
-        """Mark a Conv2D's output; a layer that runs several times has a mark for each."""
-        if not isinstance(block, gluon.nn.Conv2D):
+    def call(self, block: gluon.Block, run: Callable, args: tuple, kwargs: dict):
+        """Run a block, and mark what a Conv2D returns; each run has a mark of its own."""
+        with without_hooks(block):
+            output = run(*args, **kwargs)
+        if not isinstance(block, gluon.nn.Conv2D) or not isinstance(output, mx.sym.Symbol):
             return output
-        marked = mx.sym.identity(output, name=f"{MARK}{len(self.marks)}")
-        self.marks[marked.name] = block  # with the prefix of the block that is under way
+        marked = mx.sym.identity(output.as_nd_ndarray(), name=f"{MARK}{len(self.marks)}")
+        marked = marked.as_np_ndarray() if mx.util.is_np_array() else marked
+        self.marks.append((block, marked))  # its name has the prefix of the block that is under way
         return marked
 
+    def call_graph(self, block: gluon.HybridBlock, args: tuple):
+        """Refuse arrays: a trace has none."""
+        raise UntraceableError(f"block {block.name!r} is called on arrays while it is traced")
 
-def check_traceable(blocks: Iterable[tuple[gluon.Block, str]]) -> None:
-    """Raise UntraceableError for blocks whose forward pass is Python of their own, and for NumPy arrays."""
+
+def check_traceable(net: gluon.Block, blocks: Sequence[tuple[gluon.Block, str]]) -> None:
+    """Raise UntraceableError for nets whose forward pass is Python, and for NumPy arrays."""
     if mx.util.is_np_array():
         raise UntraceableError("mx.npx.set_np() is on")
-    for block, path in blocks:
-        own = not isinstance(block, gluon.HybridBlock) or (
-            type(block).forward is not gluon.HybridBlock.forward and not isinstance(block, gluon.SymbolBlock)
-        )
-        if own:
-            raise UntraceableError(f"block {path!r} has a forward of its own")
+    # Gluon itself traces what is inside a hybridized net, whatever it is
+    for block, path in blocks[:1] if runs_its_graph(net) else blocks:
+        if not isinstance(block, gluon.HybridBlock) or not (
+            type(block).forward is gluon.HybridBlock.forward or isinstance(block, gluon.SymbolBlock)
+        ):
+            raise UntraceableError(f"{named(path)} has a forward of its own")
 
 
-def trace(run: Callable, tracer: Tracer, inputs: int, blocks: list[tuple[gluon.Block, str]]) -> Trace:
+def runs_its_graph(net: gluon.Block) -> bool:
+    """Whether a net is hybridized, so that it runs its symbol graph in training."""
+    return isinstance(net, gluon.SymbolBlock) or (
+        bool(getattr(net, "_active", False)) and type(net).forward is gluon.HybridBlock.forward
+    )
+
+
+def named(path: str) -> str:
+    """A block in messages."""
+    return f"block {path!r}" if path else "the net"
+
+
+def trace(net: gluon.Block, tracer: Tracer, inputs: int, context: Any) -> NetGraph:
     """Trace a net whose instrumented blocks tell `tracer`.
 
     Parameters
     ----------
-    run : callable
-        The net.
+    net : gluon.Block
+    tracer : Tracer
     inputs : int
         How many it takes.
-    blocks : list of (Block, str)
-        Its blocks with their paths.
+    context : Context
+        Where its parameters are to be taken from.
 
     Raises
     ------
     UntraceableError
     """
-    check_traceable(blocks)
+    blocks = block_paths(net)
+    check_traceable(net, blocks)
     variables = [mx.sym.var(f"{INPUT}{number}") for number in range(inputs)]
+    flat: list = []
     try:
         # a name manager of its own: the names that blocks and symbols get later must not move
         with mx.name.NameManager(), autograd.record(train_mode=False):
-            outputs = run(*variables)
-        flat: list = []
-        regroup = _flattened(outputs, flat)
-        heads = read(mx.sym.Group(flat).tojson())
+            outputs = net(*variables)
+            regroup = flattened(outputs, flat, mx.sym.Symbol)
     except UntraceableError:
         raise
     except Exception as error:  # whatever a net's own code does with a symbol that it takes for an array
         raise UntraceableError(f"{type(error).__name__}: {error}") from error
-    return _marked(heads, tracer.marks, blocks, regroup)
+    heads, runs = read_marked(flat, tracer.marks, blocks)
+    arrays = {one.name: one.data(context) for one in parameters_of(blocks)}
+    return NetGraph(heads, runs, [], regroup, arrays)
 
 
-def _traced(native, block, *args, **kwargs):
-    if autograd.is_training() or not autograd.is_recording():
-        raise UntraceableError(f"block {block!r} runs {native.__name__} in an autograd mode of its own")
-    return native(*args, **kwargs)
-
-
-def _flattened(outputs, flat: list) -> Callable[[list], Any]:
+def flattened(outputs: Any, flat: list, kind: type) -> Callable[[list], Any]:
     """Lay nested outputs flat; return what nests them again."""
     if isinstance(outputs, (list, tuple)):
-        kind, parts = type(outputs), [_flattened(part, flat) for part in outputs]
-        return lambda values: kind(part(values) for part in parts)
-    if not isinstance(outputs, mx.sym.Symbol):
+        made, parts = type(outputs), [flattened(part, flat, kind) for part in outputs]
+        if hasattr(made, "_fields"):
+            return lambda values: made(*(part(values) for part in parts))
+        return lambda values: made(part(values) for part in parts)  # type: ignore[call-arg]
+    if outputs is None:
+        return lambda values: None
+    if not isinstance(outputs, kind):
         raise UntraceableError(f"the net returns a {type(outputs).__name__}")
-    first, count = len(flat), len(outputs.list_outputs())
+    count = len(outputs.list_outputs()) if isinstance(outputs, mx.sym.Symbol) else 1
+    places = sum(len(one.list_outputs()) if isinstance(one, mx.sym.Symbol) else 1 for one in flat)
     flat.append(outputs)
-    places = sum(len(one.list_outputs()) for one in flat[:first])
     if count == 1:
         return lambda values: values[places]
     return lambda values: list(values[places : places + count])
 
 
-def _marked(heads: list[Entry], marks, blocks, regroup) -> Trace:
-    """Take the marks out of the graph, and note what they marked."""
-    nodes = ordered(heads)
-    at_marks = {node.name: node.inputs[0] for node in nodes if node.name in marks}
-    layers: dict[ConvLayer, Entry] = {}
-    for name, block in marks.items():
-        if name in at_marks:
-            layers.pop(block, None)  # a shared layer counts where it ran last
-            layers[block] = at_marks[name]
-    closed = {layer.node: layer for layer in conv_layers(blocks).values() if isinstance(layer, GraphLayer)}
-    inside = {closed[node.name]: (node, 0) for node in nodes if node.name in closed}
-    places: dict[Entry, Entry] = {(node, 0): at_marks[node.name] for node in nodes if node.name in at_marks}
-    heads = replace(heads, places)
-    if inside:
+def read_marked(
+    outputs: Sequence, marks: Sequence[tuple[Any, Any]], blocks: Sequence[tuple[gluon.Block, str]]
+) -> tuple[list[Entry], list[tuple[Any, Entry]]]:
+    """The graph of symbols without the marks, and the runs of layers that were marked or are in closed graphs."""
+    ends = read(mx.sym.Group([*outputs, *(symbol for _, symbol in marks)]).tojson())
+    heads = ends[: len(ends) - len(marks)]
+    at_marks: dict[Entry, Entry] = {end: end[0].inputs[0] for end in ends[len(heads) :]}
+    runs = [(block, at_marks[end]) for (block, _), end in zip(marks, ends[len(heads) :])]
+    replace(ends, at_marks)
+    heads = [behind(entry, at_marks) for entry in heads]
+    runs = [(block, behind(entry, at_marks)) for block, entry in runs]
+    closed = {one.node: one for one in conv_layers(blocks).values() if isinstance(one, GraphLayer)}
+    if closed:
+        nodes = ordered([*heads, *(entry for _, entry in runs)])
         order: dict[Node, int] = {node: place for place, node in enumerate(nodes)}
-        layers = dict(sorted({**layers, **inside}.items(), key=lambda item: order[item[1][0]]))
-    return Trace(heads, layers, regroup)
+        inside = [(closed[node.name], (node, 0)) for node in nodes if node.name in closed]
+        runs = sorted([*runs, *inside], key=lambda run: order[run[1][0]])
+    return heads, runs
+
+
+def behind(entry: Entry, at_marks: dict[Entry, Entry]) -> Entry:
+    while entry in at_marks:
+        entry = at_marks[entry]
+    return entry
+
+
+@contextmanager
+def without_hooks(block: gluon.Block) -> Iterator[None]:
+    """Run a block without its forward hooks: they are the user's, may count, and must not see the pass."""
+    hooks = {name: block.__dict__[name] for name in ("_forward_hooks", "_forward_pre_hooks")}
+    if not any(hooks.values()):
+        yield
+        return
+    try:
+        block.__dict__.update({name: type(one)() for name, one in hooks.items()})
+        yield
+    finally:
+        block.__dict__.update(hooks)
+
+
+def graph_of_block(
+    block: gluon.HybridBlock, args: tuple, tracer: Tracer
+) -> tuple[Any, list[Any], list[tuple[Any, Entry]], list[Entry]]:
+    """The symbol graph that a hybridized block runs.
+
+    Parameters
+    ----------
+    block : HybridBlock
+    args : tuple
+        What it is called with.
+    tracer : Tracer
+        That the block's children tell.
+
+    Returns
+    -------
+    symbol : Symbol
+    places : list of int or Parameter
+        What each input of the symbol is: an argument, arguments laid flat and without None, or a parameter.
+    runs : list of (layer, Entry)
+    heads : list of Entry
+    """
+    blocks = block_paths(block)
+    cached = block._cached_graph
+    if isinstance(block, gluon.SymbolBlock):
+        inputs, symbol = cached
+        heads, runs = read_marked([symbol], [], blocks)
+    else:
+        block.__dict__["_cached_graph"] = ()
+        try:
+            with mx.name.NameManager():
+                inputs, fresh = block._get_graph(*args)
+        finally:
+            if cached:
+                block.__dict__["_cached_graph"] = cached
+        heads, runs = read_marked([fresh], tracer.marks, blocks)
+        symbol = fresh
+        if cached:
+            inputs, symbol = cached
+            heads, runs = _found_in(read(symbol.tojson()), heads, runs, blocks)
+    numbers = {one.name: number for number, one in enumerate(inputs)}
+    parameters = {one.name: one for one in parameters_of(blocks)}
+    parameters.update({one.name: one for is_arg, one in block._cached_op_args if not is_arg})
+    places = [numbers[name] if name in numbers else parameters[name] for name in symbol.list_inputs()]
+    return symbol, places, runs, heads
+
+
+def _found_in(
+    heads: list[Entry], fresh: list[Entry], runs: list[tuple[Any, Entry]], blocks: Sequence[tuple[Any, str]]
+) -> tuple[list[Entry], list[tuple[Any, Entry]]]:
+    """Where the runs of a fresh trace are in the graph that a block has kept: it is this that runs.
+
+    The same place where both graphs are alike; else by the names that Gluon gives.
+    """
+    mine, theirs = ordered(heads), ordered(fresh)
+    if wiring(heads) == wiring(fresh):
+        same = dict(zip(theirs, mine))
+        return heads, [(layer, (same[node], output)) for layer, (node, output) in runs if node in same]
+    convs = [one for one in conv_layers(blocks).values() if isinstance(one, gluon.nn.Conv2D)]
+    names = {f"{(one if one.act is None else one.act).name}_fwd": one for one in convs}
+    return heads, [(names[node.name], (node, 0)) for node in mine if node.name in names]
+
+
+def wiring(heads: list[Entry]) -> list[tuple]:
+    """What a graph computes, whatever the names of its operators."""
+    nodes = ordered(heads)
+    places = {node: place for place, node in enumerate(nodes)}
+    return [
+        (
+            node.op,
+            node.name if node.is_variable else "",
+            node.attrs,
+            [(places[source], output) for source, output in node.inputs],
+        )
+        for node in nodes
+    ]

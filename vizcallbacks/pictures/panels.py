@@ -1,23 +1,45 @@
-"""Maps of one image, by method -> the cells of its panel, and what has to be said below."""
+"""A probe image with its maps, side by side under a header; or with a baseline's map, the map now, the change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from ..attribution.methods import METHODS
-from .sheets import Cell
+from ..probes.probe_set import ProbeSet
+from .grid import GAP, MARGIN, Header, Line, Square, grid
+from .lettering import TEXT, WHITE, wrapped
+from .render import BLUE, RED, checked_map, checked_picture, common_scale, outlined, tile
 
-KINDS = {"layer": "cam", "channels": "signed", "image": "intensity"}
-"""A method's shape -> how its maps are drawn."""
+WIDTH = 672  # of a panel, px
+IN_ONE_LINE = 5  # pictures
+CAPITALS = 0.04  # of the width: a text's size whose capitals are 2.7 % of it
+
+DRAWN_AS = {"layer": "cam", "channels": "signed", "image": "intensity"}
+"""A method's shape -> how its maps are drawn, a key of render's KINDS."""
 
 
-def cells_of(
+@dataclass(frozen=True)
+class TitledMap:
+    """One map of a panel; `kind`, a key of render's KINDS, says how it is drawn.
+
+    "cam" and "difference": (h, w) at the layer's resolution; "intensity": (H, W); "signed": (C, H, W).
+    """
+
+    title: str
+    map: np.ndarray
+    kind: str = "cam"
+    scale: float | None = None
+
+
+def titled_maps(
     maps: Mapping[str, np.ndarray], scales: Mapping[str, float] = MappingProxyType({})
-) -> list[Cell]:
-    """A cell for each method, under its title.
+) -> list[TitledMap]:
+    """The maps of one image, each under its method's title.
 
     Parameters
     ----------
@@ -27,22 +49,147 @@ def cells_of(
         Method -> the value drawn at full strength, where that is not to be the map's own.
     """
     return [
-        Cell(METHODS[name].title, map_, KINDS[METHODS[name].shape], scales.get(name))
+        TitledMap(METHODS[name].title, map_, DRAWN_AS[METHODS[name].shape], scales.get(name))
         for name, map_ in maps.items()
     ]
 
 
+def header_of(
+    probe: ProbeSet,
+    i: int,
+    prediction: int,
+    probability: float,
+    epoch: str = "",
+    note: str = "",
+    violation: str = "",
+    score: float | None = None,
+) -> Header:
+    """What is said above a panel of probe image number `i`.
+
+    Parameters
+    ----------
+    prediction : int
+        The predicted class; -1: not known.
+    probability : float
+        Of that class.
+    score : float, optional
+        The explained score, said where no prediction is known.
+    """
+    known = prediction >= 0
+    told = [probe.label_name(i)]
+    if not known and score is not None:
+        told.append(f"score {score:.3g}")
+    return Header(
+        label=" · ".join(part for part in told if part),
+        prediction=probe.class_name(prediction) if known else "",
+        probability=probability if known else None,
+        epoch=epoch,
+        right=bool(prediction == probe.labels[i]) if known and probe.labels is not None else None,
+        note=note,
+        violation=violation,
+    )
+
+
+def panel(
+    picture: np.ndarray,
+    maps: Sequence[TitledMap],
+    header: Header,
+    width: int = WIDTH,
+    outlines: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """One probe image at one epoch: the input and its maps side by side under a header.
+
+    More than five pictures are set in several lines.
+
+    Parameters
+    ----------
+    picture : ndarray, (H, W, 3), uint8
+    maps : sequence of TitledMap, one at least
+    header : Header
+    width : int, px
+    outlines : sequence of ndarray, (H', W'), bool
+        Regions whose edges are drawn on the input and on maps of the kinds "cam" and "difference".
+
+    Returns
+    -------
+    ndarray, (height, width, 3), uint8
+    """
+    picture = checked_picture(picture)
+    if not maps:
+        raise ValueError("a panel needs at least one map, got none; pass TitledMap(title, map, kind)")
+    count = 1 + len(maps)
+    columns = math.ceil(count / math.ceil(count / IN_ONE_LINE))
+    side = (width - 2 * MARGIN - GAP * (columns - 1)) // columns
+    text = min(TEXT, math.ceil(width * CAPITALS))
+    squares = [Square(outlined(picture, outlines, side), [[Line("input")]])]
+    for one in maps:
+        drawn = tile(picture, one.map, side, one.kind, one.scale, one.title)
+        if one.kind in ("cam", "difference"):
+            drawn = outlined(picture, outlines, side, drawn)
+        rows = [[Line(text)] for text in wrapped(one.title, side, text)]
+        if one.kind == "difference":
+            rows.append([Line("less", WHITE, BLUE), Line("more", WHITE, RED)])
+        squares.append(Square(drawn, rows))
+    return grid(squares, columns, header, width, text)
+
+
+def side_by_side(
+    picture: np.ndarray,
+    baseline_cam: np.ndarray,
+    current_cam: np.ndarray,
+    header: Header,
+    scale: float | None = None,
+    titles: tuple[str, str] = ("baseline", "now"),
+    outlines: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """The input, a map of the baseline, the same map now, and the change between them.
+
+    Both maps and their difference share one scale. None: the maximum of both maps.
+
+    Parameters
+    ----------
+    picture : ndarray, (H, W, 3), uint8
+    baseline_cam, current_cam : ndarray, (h, w), float
+        Raw and of one shape.
+    header : Header
+    titles : pair of str
+    outlines
+        As for `panel`.
+
+    Returns
+    -------
+    ndarray, (height, 672, 3), uint8
+    """
+    before, now = checked_map(baseline_cam, 2, "baseline_cam"), checked_map(current_cam, 2, "current_cam")
+    if before.shape != now.shape:
+        raise ValueError(
+            f"both maps must have one shape, got baseline {before.shape} and current {now.shape}; "
+            "compare maps of the same layer"
+        )
+    scale = common_scale([before, now]) if scale is None else scale
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity - infinity: drawn as undefined
+        change = now - before
+    maps = [TitledMap(titles[0], before, "cam", scale), TitledMap(titles[1], now, "cam", scale)]
+    maps.append(TitledMap("change", change, "difference", scale))
+    return panel(picture, maps, header, outlines=outlines)
+
+
 def guided_note(methods: Iterable[str], relus: tuple[int, int]) -> str:
-    """What a viewer of these methods' maps has to know; "" if nothing.
+    """What a viewer of these methods' maps has to know of guided backpropagation here; "" if nothing.
 
     Parameters
     ----------
     relus : (int, int)
         ReLUs that guided backpropagation covered, and all that ran.
     """
-    chosen, (guided, total) = [METHODS[name] for name in methods], relus
-    if any("guided_gradient" in method.needs for method in chosen) and guided < total:
+    guided, total = relus
+    if any("guided_gradient" in METHODS[name].needs for name in methods) and guided < total:
         return f"Guided covers only {guided} of {total} ReLUs."
-    if not all(method.depends_on_weights for method in chosen):
-        return "Guided maps show edges as much as reasons."
     return ""
+
+
+def edges_note(methods: Iterable[str]) -> str:
+    """What a viewer has to know of these methods once; "" if nothing."""
+    titles = [METHODS[name].title for name in methods if not METHODS[name].depends_on_weights]
+    verb = "shows" if len(titles) == 1 else "show"
+    return f"{' and '.join(titles)} {verb} edges as much as reasons." if titles else ""

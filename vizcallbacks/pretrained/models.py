@@ -265,7 +265,7 @@ def load(
     names = None if class_names is None else tuple(class_names)
     own = params is not None
     found = None if name == "efficientnet_lite0" else zoo.find(name)
-    preprocessing = EFFICIENTNET_LITE0 if found is None else _preprocessing(found.name)
+    preprocessing = EFFICIENTNET_LITE0 if found is None else preprocessing_of(found.name)
     count = _count_of(classes, names, None if own else 10 if preprocessing is CIFAR else 1000)
     ctx = mx.context.current_context() if ctx is None else ctx
     if own:
@@ -332,7 +332,7 @@ def _root(root: Any) -> str:
     return os.path.join(mx.base.data_dir(), "models") if root is None else os.path.expanduser(os.fspath(root))
 
 
-def _preprocessing(name: str) -> Preprocessing:
+def preprocessing_of(name: str) -> Preprocessing:
     size = _SIZES.get(name, IMAGENET.size)
     # 256 for 224, and 342 for 299: the share of the picture on which the zoos were evaluated
     imagenet = replace(IMAGENET, size=size, short_side=math.ceil(size / 0.875))

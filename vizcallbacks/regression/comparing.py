@@ -8,8 +8,6 @@ once more than MOST_UNDEFINED of the images are newly undefined. "dead" is defin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
 from ..attribution.result import Attributions
@@ -19,7 +17,7 @@ from .baseline import Baseline, NotComparableError
 from .noise import mean_of_runs
 from .quantities import known_names, masks_of, no_mask, read_name
 from .report import Finding, Report
-from .rules import RELATIONS, Rule, parse_rules
+from .rules import RELATIONS, Rule, Thresholds, parse_rules
 from .snapshot import Snapshot, take
 
 MOST_UNDEFINED = 0.25
@@ -28,9 +26,11 @@ MOST_UNDEFINED = 0.25
 def compare(
     now: Snapshot | Attributions,
     baseline: Baseline | None,
-    thresholds: Mapping[str, str | Iterable[str]] | None = None,
+    thresholds: Thresholds | None = None,
     *,
     probe: ProbeSet | None = None,
+    reference: str = "",
+    accept: str = "",
 ) -> Report:
     """Check what a net looks at now.
 
@@ -46,6 +46,10 @@ def compare(
         `Baseline.thresholds`.
     probe : ProbeSet, optional
         For names of images and classes where the baseline has none.
+    reference : str
+        What the baseline is, in words, for the report; default: "a baseline of 3 runs".
+    accept : str
+        How to accept what is now, for the report: a command, see `accept_command`.
 
     Raises
     ------
@@ -73,8 +77,16 @@ def compare(
         baseline=baseline,
         names=unnamed if named is None else named.names,
         class_names=() if named is None else named.class_names,
+        reference=reference or _reference(baseline),
+        accept=accept,
         flips=() if baseline is None else tuple(np.flatnonzero(_flips(now, baseline) == 1).tolist()),
     )
+
+
+def _reference(baseline: Baseline | None) -> str:
+    if baseline is None:
+        return "rules alone"
+    return f"a baseline of {len(baseline)} run{'s' * (len(baseline) > 1)}"
 
 
 def values_of(name: str, now: Snapshot, baseline: Baseline | None) -> np.ndarray:

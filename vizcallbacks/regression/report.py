@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,10 +66,12 @@ class Report(Shown):
         Of the images, and of classes.
     flips : tuple of int
         Images whose predicted class is none that the baseline's runs predicted.
+    reference : str
+        What it was compared with, in words.
     files : tuple of str
         Where pictures of it lie.
     accept : str
-        How to accept what is now, in words.
+        The command that accepts what is now; "" where there is none.
     """
 
     findings: tuple[Finding, ...]
@@ -75,6 +80,7 @@ class Report(Shown):
     names: tuple[str, ...]
     class_names: tuple[str, ...]
     flips: tuple[int, ...]
+    reference: str
     files: tuple[str, ...] = ()
     accept: str = ""
 
@@ -86,6 +92,11 @@ class Report(Shown):
     def failures(self) -> tuple[Finding, ...]:
         """The findings that did not pass."""
         return tuple(finding for finding in self.findings if not finding.passed)
+
+    def filed(self, *files: str | os.PathLike[str], accept: str | None = None) -> Report:
+        """The same report, which also tells where its pictures lie, and how to accept what is now."""
+        paths = (*self.files, *(os.fspath(file) for file in files))
+        return replace(self, files=paths, accept=self.accept if accept is None else accept)
 
     def worst(self, count: int) -> list[int]:
         """At most `count` images that violate the failed rules most, each rule in turn; then class flips."""
@@ -124,12 +135,10 @@ class Report(Shown):
         return lines
 
     def _title(self) -> str:
-        runs = "rules alone" if self.baseline is None else f"a baseline of {len(self.baseline)} run"
-        runs += "s" if self.baseline is not None and len(self.baseline) > 1 else ""
         verdict = "passed" if self.passed else f"FAILED {len(self.failures)} of {len(self.findings)} rules"
         return (
             f"attention check {verdict}: {self.snapshot.when}, layer {self.snapshot.layer!r}, "
-            f"{len(self.names)} probe images, by {runs}"
+            f"{len(self.names)} probe images, by {self.reference}"
         )
 
     def image(self, i: int) -> str:
@@ -142,6 +151,21 @@ class Report(Shown):
         classes = int(baseline.predictions[0, i]), int(self.snapshot.predictions[i])
         before, now = (self.class_names[c] if c < len(self.class_names) else f"class {c}" for c in classes)
         return f"{self.names[i]} {before} -> {now}"
+
+
+def accept_command(
+    runs: Iterable[str | os.PathLike[str]], out: str | os.PathLike[str], step: int | None = None
+) -> str:
+    """The command that makes a baseline of runs, quoted for a shell.
+
+    Examples
+    --------
+    >>> accept_command(["runs/my net"], "b.npz", step=3)
+    "vizcallbacks accept 'runs/my net' --step 3 --out b.npz"
+    """
+    words = ["vizcallbacks", "accept", *(os.fspath(run) for run in runs)]
+    words += [] if step is None else ["--step", str(step)]
+    return shlex.join([*words, "--out", os.fspath(out)])
 
 
 def describe(finding: Finding) -> str:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ..archive import replacing
 from ..measures.of_two_maps import SIMILARITY
+from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
 from ..pictures.render import encode
-from ..pictures.sheets import WIDTH, Cell, Header, panel, side_by_side
 from ..probes.probe_set import ProbeSet
 from .baseline import NotComparableError
 from .report import Report, describe
 
 SHOWN = 4  # images on a picture
+GAP = 16  # px, between them
 
 
 def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
-    """The images that violate the rules most, one below the other: input, baseline, now, change.
+    """The images that violate the rules most, two by two: of each the input, baseline, now, change.
 
-    Each map is drawn on its own scale, the baseline's as the mean of its runs. Without a baseline there are the
-    input and the map.
+    They are the worst of each failed rule in turn, of different classes where there are such. Each map is drawn on
+    its own scale, the baseline's as the mean of its runs. Without a baseline there are the input and the map.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (height, 672, 3), uint8
+    ndarray, (height, 672 or 1360, 3), uint8
 
     Raises
     ------
@@ -48,33 +50,33 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
         raise ValueError("a picture needs maps of the CAM family; take snapshots with the method 'grad_cam'")
     method = _method(report)
     drawn = []
-    for i in report.worst(count):
-        predicted = int(snapshot.predictions[i])
-        header = Header(
-            label=probe.label_name(i),
-            prediction=probe.class_name(predicted) if predicted >= 0 else "",
-            probability=float(snapshot.confidence[i]) if predicted >= 0 else None,
+    for i in _various(report, count):
+        header = header_of(
+            probe,
+            i,
+            int(snapshot.predictions[i]),
+            float(snapshot.confidence[i]),
             epoch=snapshot.when,
             note=report.names[i],
-            right=None if probe.labels is None or predicted < 0 else bool(predicted == probe.labels[i]),
             violation=violations.get(i, ""),
         )
+        outlines = [mask[i] for mask in probe.masks.values()]
         now = _scaled(snapshot.maps[method][i])
         if report.baseline is None:
-            drawn.append(panel(probe.pictures[i], [Cell("now", now)], header))
+            drawn.append(panel(probe.pictures[i], [TitledMap("now", now)], header, outlines=outlines))
         else:
             before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
-            drawn.append(side_by_side(probe.pictures[i], before, now, header))
-    gap = np.full((16, WIDTH, 3), 255, np.uint8)
-    return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
+            drawn.append(side_by_side(probe.pictures[i], before, now, header, outlines=outlines))
+    return _two_by_two(drawn)
 
 
-def save_picture(report: Report, probe: ProbeSet, path) -> None:
-    """Write `picture` as a PNG file, whole or not at all (OSError)."""
+def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) -> Report:
+    """Write `picture` as a PNG file, whole or not at all (OSError); the report that names it."""
     _write_whole(path, encode(picture(report, probe), "png"))
+    return report.filed(path)
 
 
-def save_json(report: Report, path) -> None:
+def save_json(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
     found = {
         "passed": report.passed,
@@ -102,7 +104,7 @@ def save_json(report: Report, path) -> None:
     _write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
-def save_junit(report: Report, path) -> None:
+def save_junit(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JUnit XML, a test case for each rule; the first failure holds the whole report."""
     suite = ElementTree.Element(
         "testsuite",
@@ -125,6 +127,34 @@ def save_junit(report: Report, path) -> None:
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
+def _various(report: Report, count: int) -> list[int]:
+    """The worst images, those first that are of a class not seen yet among the images that violate a rule."""
+    violations, snapshot = report.violations(), report.snapshot
+    worst = report.worst(len(report.names))
+    seen: set[int] = set()
+    first = []
+    for i in worst:
+        kind = int(snapshot.targets[i])
+        if i in violations and (kind < 0 or kind not in seen):
+            first.append(i)
+            seen.add(kind)
+    return list(dict.fromkeys([*first[:count], *worst]))[:count]
+
+
+def _two_by_two(panels: list[np.ndarray]) -> np.ndarray:
+    """Panels beside and below each other, on white; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0]
+    rows = []
+    for start in range(0, len(panels), 2):
+        pair = panels[start : start + 2]
+        row = np.full((max(map(len, pair)), 2 * WIDTH + GAP, 3), 255, np.uint8)
+        for place, one in enumerate(pair):
+            row[: len(one), place * (WIDTH + GAP) :][:, :WIDTH] = one
+        rows += [row, np.full((GAP, 2 * WIDTH + GAP, 3), 255, np.uint8)]
+    return np.concatenate(rows[:-1])
+
+
 def _method(report: Report) -> str:
     """Whose maps are drawn: those of the first failed similarity, else the snapshot's first."""
     methods = [
@@ -140,7 +170,7 @@ def _scaled(map_: np.ndarray) -> np.ndarray:
     return (map_ / peak if 0 < peak < np.inf else map_).astype(np.float64)
 
 
-def _write_whole(path, data: bytes) -> None:
+def _write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     with replacing(path) as file:
         file.write(data)
 

@@ -18,7 +18,10 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Union
+
+Thresholds = Mapping[str, Union[str, Iterable[str]]]
+"""Name of a measure -> one rule, or several."""
 
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
@@ -67,7 +70,7 @@ class Rule:
         return self.relation == "within"
 
 
-def parse_rules(thresholds: Mapping[str, str | Iterable[str]]) -> tuple[Rule, ...]:
+def parse_rules(thresholds: Thresholds) -> tuple[Rule, ...]:
     """Read thresholds.
 
     Raises

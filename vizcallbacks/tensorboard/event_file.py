@@ -23,6 +23,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
+SCALAR_DATA = b"\x20\x01"
+"""The field `data_class`, which tensorboardX lacks; without it TensorBoard's default server drops the others."""
+
 FOLDER = "logdir must be a folder of this machine that can be written, got"
 
 
@@ -45,8 +48,13 @@ class EventFile:
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self._header = self._synced = self._whole
 
-    def add_scalar(self, tag: str, value: float, step: int, walltime: float) -> None:
-        self._add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step, walltime)
+    def add_scalar(self, tag: str, value: float, step: int, walltime: float, description: str = "") -> None:
+        point = Summary.Value(tag=tag, simple_value=value)
+        if description:
+            point.metadata.plugin_data.plugin_name = "scalars"
+            point.metadata.summary_description = description
+            point.metadata.MergeFromString(SCALAR_DATA)
+        self._add(Summary(value=[point]), step, walltime)
 
     def add_image(self, tag: str, picture: np.ndarray, step: int, walltime: float, dataformats: str) -> None:
         if self._encode is None:

@@ -242,10 +242,16 @@ class Sink:
         self._backend = backend
         self.wall_time = 0.0
 
-    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
-        """One point of a curve; None and NaN (an undefined measure) are left out."""
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int, description: str = "") -> None:
+        """One point of a curve; None and NaN (an undefined measure) are left out.
+
+        The description, a sentence, stands beside the curve; a SummaryWriter has no place for it.
+        """
         if value is not None and value == value:
-            self._backend.add_scalar(clean_tag(tag), float(value), step, walltime=self.wall_time)
+            more = (
+                {"description": description} if description and isinstance(self._backend, EventFile) else {}
+            )
+            self._backend.add_scalar(clean_tag(tag), float(value), step, walltime=self.wall_time, **more)
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
         """One picture, (H, W, 3) uint8 RGB; it is encoded here."""

@@ -1,6 +1,7 @@
-"""Snapshots -> what TensorBoard shows: panels, history sheets, the overview, and curves.
+"""Snapshots -> what TensorBoard shows: overview, peaks, panels, history sheets, and curves.
 
 An `Album` turns each snapshot into jobs for the `EventLog`, whose thread draws, encodes and writes them.
+TensorBoard opens the first two groups of tags by name: these are the sheets of all images and the mean curves.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -15,20 +17,26 @@ import numpy as np
 from ..attribution.methods import METHODS
 from ..checks import pick_evenly
 from ..measures.of_one_map import mean_defined
-from ..pictures.panels import cells_of, guided_note
-from ..pictures.sheets import Header, Row, history_sheet, overview, panel
+from ..pictures.grid import Header
+from ..pictures.panels import TitledMap, edges_note, guided_note, header_of, panel, titled_maps
+from ..pictures.peak_sheet import peak_sheet
+from ..pictures.peaks import peaks
+from ..pictures.sheets import Track, history_sheet, overview
 from ..probes.probe_set import ProbeSet
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_log import clean_label
+from .curves import description
 from .jobs import Sink
 
-KEPT = 24  # snapshots in memory, for sheets of at most 11: evenly spaced ones, whatever their number
-EVERY_SNAPSHOT_UNTIL, THEN_EVERY = 12, 5  # history sheets and overview are drawn anew at these
+KEPT = 24  # snapshots in memory, for sheets of at most 9: evenly spaced ones, whatever their number
+SIZES = {80: (375, 80), 10**9: (512, 120)}  # px: pictures up to this side -> panels' width, history's cells
+SHEETS, MEANS = "attention", "attention_mean"
+PANELS, HISTORY, PER_IMAGE = "attention_panels", "attention_panels_history", "attention_per_image"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Page:
     """What is kept of a snapshot for later sheets; only of the images shown."""
 
     number: int
@@ -40,6 +48,9 @@ class Entry:
 class Album:
     """Pictures and curves of the snapshots of one run.
 
+    Overview and peaks are drawn anew after snapshot 1, 2, 3, 4, 6, 8, 12, 16, 24, ..., history sheets after the
+    powers of two, and all at the end: their number grows with the logarithm of the run's length.
+
     Parameters
     ----------
     probe : ProbeSet
@@ -47,9 +58,13 @@ class Album:
         Drawn on each panel, in this order. The first of the CAM family, or else the first, is the one that
         sheets, overview and measures are of.
     show : int
-        At most so many probe images, evenly spaced, are drawn and have curves of their own; means are over all.
+        At most so many probe images, evenly spaced, are drawn; means are over all.
     numbers : sequence of int, optional
         The probe images' numbers in tags, if `probe` is a part of a larger set.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own, beside those of the means.
+    keep : callable, (name, picture) -> None, optional
+        Gets the overview and the peaks as well, to write them to files ("overview.png", "peaks.png").
 
     Attributes
     ----------
@@ -57,29 +72,44 @@ class Album:
         The numbers of the images drawn, in `probe`.
     main : str
         The method that sheets, overview and measures are of.
+    sheets_at : int
+        How many snapshots there were when sheets were drawn last.
     """
 
     def __init__(
-        self, probe: ProbeSet, methods: tuple[str, ...], show: int, numbers: Sequence[int] | None = None
+        self,
+        probe: ProbeSet,
+        methods: tuple[str, ...],
+        show: int,
+        numbers: Sequence[int] | None = None,
+        per_image_curves: bool = False,
+        keep: Callable[[str, np.ndarray], None] | None = None,
     ) -> None:
         self._probe, self._methods = probe, methods
         self.shown = pick_evenly(len(probe), min(show, len(probe)))
         self.main = next((name for name in methods if METHODS[name].shape == "layer"), methods[0])
         numbers = range(len(probe)) if numbers is None else numbers
         self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self.shown]
+        self._per_image_curves, self._keep = per_image_curves, keep
+        self._sizes = sizes_for(probe.pictures.shape)
         self._scales = np.zeros(len(self.shown))
-        self._entries: list[Entry] = []
+        self._pages: list[Page] = []
+        self._newest: Snapshot | None = None
         self._stride = 1
         self._count = 0
-        self._sheets_at = 0
+        self.sheets_at = self._history_at = 0
 
     @property
     def panel_tags(self) -> list[str]:
         """The tags under which every snapshot has a picture."""
-        return [f"attention/{tag}" for tag in self._tags]
+        return [f"{PANELS}/{tag}" for tag in self._tags]
 
     def add(
-        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray] | None = None, report: Report | None = None
+        self,
+        snapshot: Snapshot,
+        maps: Mapping[str, np.ndarray] | None = None,
+        report: Report | None = None,
+        predicted: Mapping[int, np.ndarray] | None = None,
     ) -> list[Callable]:
         """Take in a snapshot; return the jobs that log it: the first its curves, the others pictures.
 
@@ -90,6 +120,8 @@ class Album:
             out of them. None: the snapshot is taken from disk to go on with its run; there is nothing to log.
         report : Report, optional
             What a check of the snapshot found: it gets curves, and violating panels are marked.
+        predicted : mapping of int to ndarray, optional
+            Number of an image that the net gets wrong -> the map of `main` for the class that it predicts.
 
         Raises
         ------
@@ -106,112 +138,171 @@ class Album:
             return []
         main = snapshot.maps[self.main][self.shown] if maps is None else maps[self.main]
         small = np.stack([_small(map_) for map_ in main])
-        self._scales = np.fmax(self._scales, _peaks(small))
+        self._scales = np.fmax(self._scales, _maxima(small))
         headers = [self._header(snapshot, i) for i in self.shown]
-        self._remember(Entry(self._count, snapshot.when, headers, small))
+        self._remember(Page(self._count, snapshot.when, headers, small))
+        own = {name: np.array(values) for name, values in snapshot.maps.items() if name == self.main}
+        self._newest = replace(snapshot, maps=MappingProxyType(own))  # of the caller's arrays, none is kept
         if maps is None:
             return []
         jobs = [self._curves_job(snapshot, report)]
         violations = {} if report is None else report.violations()
-        jobs += [self._panel_job(snapshot, maps, k, violations.get(i, "")) for k, i in enumerate(self.shown)]
-        if self._count <= EVERY_SNAPSHOT_UNTIL or self._count % THEN_EVERY == 0:
-            jobs += self.sheets(snapshot.step)
+        for k, i in enumerate(self.shown):
+            other = None if predicted is None else predicted.get(i)
+            jobs.append(self._panel_job(snapshot, maps, k, violations.get(i, ""), other))
+        if _sheets_are_due(self._count):
+            jobs += self.sheets(snapshot.step, history=self._count & (self._count - 1) == 0)
+        note = edges_note(self._methods)
+        if note and self._count == 1:
+            jobs.append(lambda sink: sink.text(f"{SHEETS}/note", note, snapshot.step))
         return jobs
 
-    def sheets(self, step: int) -> list[Callable]:
-        """Jobs that draw history sheets and overview up to the newest snapshot, unless drawn already."""
-        if self._sheets_at == self._count:
-            return []
-        self._sheets_at = self._count
-        entries = list(self._entries)
-        jobs = [self._history_job(entries, k, step) for k in range(len(self.shown))]
-        return [*jobs, self._overview_job(entries, step)]
+    def sheets(self, step: int, history: bool = True) -> list[Callable]:
+        """Jobs that draw overview, peaks and history sheets up to the newest snapshot, unless drawn already."""
+        pages, newest, jobs = list(self._pages), self._newest, []
+        if history and self._history_at < self._count:
+            self._history_at = self._count
+            jobs += [self._history_job(pages, k, step) for k in range(len(self.shown))]
+        if self.sheets_at < self._count:
+            self.sheets_at = self._count
+            drawn = self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step)
+            jobs.append(drawn)
+            if newest is not None and newest.maps:
+                jobs.append(self._sheet_job("peaks", "peaks", lambda: self._peaks(newest), step))
+        return jobs
 
-    def _remember(self, entry: Entry) -> None:
-        """Keep the entries number 0, s, 2 s, ... and the newest; double s when they become many."""
-        if self._entries and self._entries[-1].number % self._stride:
-            self._entries.pop()
-        self._entries.append(entry)
+    def _remember(self, page: Page) -> None:
+        """Keep the pages number 0, s, 2 s, ... and the newest; double s when they become many."""
+        if self._pages and self._pages[-1].number % self._stride:
+            self._pages.pop()
+        self._pages.append(page)
         self._count += 1
-        if len(self._entries) > KEPT:
+        if len(self._pages) > KEPT:
             self._stride *= 2
-            self._entries = [e for e in self._entries if e.number % self._stride == 0 or e is entry]
+            self._pages = [p for p in self._pages if p.number % self._stride == 0 or p is page]
 
     def _header(self, snapshot: Snapshot, i: int) -> Header:
-        probe, predicted = self._probe, int(snapshot.predictions[i])
-        known = predicted >= 0
-        right = None if probe.labels is None or not known else bool(predicted == probe.labels[i])
-        return Header(
-            label=probe.label_name(i),
-            prediction=probe.class_name(predicted) if known else "",
-            probability=float(snapshot.confidence[i]) if known else None,
+        return header_of(
+            self._probe,
+            i,
+            int(snapshot.predictions[i]),
+            float(snapshot.confidence[i]),
             epoch=snapshot.when,
-            right=right,
             note=guided_note(self._methods, snapshot.relus),
+            score=float(snapshot.measures["score"][i]) if "score" in snapshot.measures else None,
         )
 
     def _panel_job(
-        self, snapshot: Snapshot, maps: Mapping[str, np.ndarray], k: int, violation: str
+        self,
+        snapshot: Snapshot,
+        maps: Mapping[str, np.ndarray],
+        k: int,
+        violation: str,
+        predicted: np.ndarray | None,
     ) -> Callable[[Sink], None]:
         i, scale = self.shown[k], float(self._scales[k])
         header = replace(self._header(snapshot, i), violation=violation)
         own = {name: np.array(maps[name][k]) for name in self._methods if name in maps}
+        probe = self._probe
 
         def job(sink: Sink) -> None:
-            cells = cells_of(own, {self.main: scale} if scale > 0 else {})
-            drawn = panel(self._probe.pictures[i], cells, header)
-            sink.image(f"attention/{self._tags[k]}", drawn, snapshot.step)
+            drawn = titled_maps(own, {self.main: scale} if scale > 0 else {})
+            if predicted is not None:
+                place = list(own).index(self.main)
+                drawn[place] = replace(
+                    drawn[place], title=f"why {probe.class_name(int(snapshot.targets[i]))}?"
+                )
+                why = f"why {probe.class_name(int(snapshot.predictions[i]))}?"
+                drawn.insert(place + 1, TitledMap(why, predicted, scale=_larger(scale, predicted)))
+                drawn[place] = replace(drawn[place], scale=_larger(scale, predicted))
+            outlines = [mask[i] for mask in probe.masks.values()]
+            picture = panel(probe.pictures[i], drawn, header, self._sizes[0], outlines)
+            sink.image(f"{PANELS}/{self._tags[k]}", picture, snapshot.step)
 
         return job
 
-    def _history_job(self, entries: list[Entry], k: int, step: int) -> Callable[[Sink], None]:
+    def _history_job(self, pages: list[Page], k: int, step: int) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
-            cells = [(entry.headers[k], entry.maps[k]) for entry in entries]
+            entries = [(replace(page.headers[k], epoch=_short(page.when)), page.maps[k]) for page in pages]
             i = self.shown[k]
-            title = f"{METHODS[self.main].title} · {self._probe.label_name(i)}"
-            picture = history_sheet(self._probe.pictures[i], cells, title)
-            sink.image(f"attention_history/{self._tags[k]}", picture, step)
+            title = f"{METHODS[self.main].title} · {self._probe.label_name(i)} · {pages[-1].when}"
+            numbers = [page.number for page in pages]
+            picture = history_sheet(
+                self._probe.pictures[i], entries, title, numbers=numbers, side=self._sizes[1]
+            )
+            sink.image(f"{HISTORY}/{self._tags[k]}", picture, step)
 
         return job
 
-    def _overview_job(self, entries: list[Entry], step: int) -> Callable[[Sink], None]:
+    def _sheet_job(
+        self, name: str, file: str, draw: Callable[[], np.ndarray], step: int
+    ) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
-            sink.image(f"attention_overview/{self.main}", self._overview(entries), step)
+            picture = draw()
+            if self._keep is not None:
+                self._keep(f"{file}.png", picture)
+            sink.image(f"{SHEETS}/{name}", picture, step)
 
         return job
 
     def overview(self) -> np.ndarray:
         """The overview of the snapshots so far, (H, W, 3) uint8."""
-        return self._overview(list(self._entries))
+        return self._overview(list(self._pages))
 
-    def _overview(self, entries: list[Entry]) -> np.ndarray:
-        rows = [
-            Row(
+    def _overview(self, pages: list[Page]) -> np.ndarray:
+        tracks = [
+            Track(
                 label=self._probe.label_name(i),
                 picture=self._probe.pictures[i],
-                cams=[entry.maps[k] for entry in entries],
-                right=[entry.headers[k].right for entry in entries],
+                maps=[page.maps[k] for page in pages],
+                right=[page.headers[k].right for page in pages],
             )
             for k, i in enumerate(self.shown)
         ]
-        columns = [_short(entry.when) for entry in entries]
-        return overview(rows, columns, corner=METHODS[self.main].title)
+        captions, numbers = [_short(page.when) for page in pages], [page.number for page in pages]
+        return overview(tracks, captions, METHODS[self.main].title, numbers)
+
+    def _peaks(self, snapshot: Snapshot) -> np.ndarray:
+        return peak_sheet(peaks(snapshot, self._probe), snapshot.when)
 
     def _curves_job(self, snapshot: Snapshot, report: Report | None) -> Callable[[Sink], None]:
         checked = {} if report is None else {one.rule.name: one.values for one in report.findings}
         measures = {**snapshot.measures, **checked}
 
         def job(sink: Sink) -> None:
+            def curve(tag: str, value: float, name: str) -> None:
+                sink.scalar(tag, value, snapshot.step, description(name))
+
             if report is not None:
-                sink.scalar("attention_check/violations", len(report.failures), snapshot.step)
-                sink.scalar("attention_check/violating_images", len(report.violations()), snapshot.step)
+                curve(f"{MEANS}/check_violations", len(report.failures), "violations")
+                curve(f"{MEANS}/check_violating_images", len(report.violations()), "violating_images")
             for name, values in measures.items():
-                group = "attention_" + clean_label(name, 60)  # a mask may have any name
-                for tag, i in zip(self._tags, self.shown):
-                    sink.scalar(f"{group}/{tag}", float(values[i]), snapshot.step)
-                sink.scalar(f"{group}/_mean", mean_defined(values)[0], snapshot.step)
+                group = clean_label(name, 60)  # a mask may have any name
+                curve(f"{MEANS}/{group}", mean_defined(values)[0], name)
+                for tag, i in zip(self._tags, self.shown) if self._per_image_curves else ():
+                    curve(f"{PER_IMAGE}/{group}/{tag}", float(values[i]), name)
 
         return job
+
+
+def sizes_for(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Panels' width and history sheets' cells, px, for pictures of shape (N, H, W, 3).
+
+    Panels of small pictures are as wide as a card of TensorBoard: more pixels would show no more.
+    """
+    return next(sizes for side, sizes in SIZES.items() if max(shape[1:3]) <= side)
+
+
+def _sheets_are_due(count: int) -> bool:
+    """At 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: the powers of two and those times three."""
+    while count % 2 == 0:
+        count //= 2
+    return count in (1, 3)
+
+
+def _larger(scale: float, map_: np.ndarray) -> float | None:
+    """The scale of two maps that are set side by side; None if neither is positive."""
+    return max(scale, float(_maxima([map_])[0])) or None
 
 
 def _small(map_: np.ndarray) -> np.ndarray:
@@ -223,11 +314,11 @@ def _small(map_: np.ndarray) -> np.ndarray:
     return np.array(map_ if ratio == 1 else cv2.resize(map_, size, interpolation=cv2.INTER_AREA))
 
 
-def _peaks(maps: Iterable[np.ndarray]) -> np.ndarray:
+def _maxima(maps: Iterable[np.ndarray]) -> np.ndarray:
     return np.array([map_.max() if np.isfinite(map_).all() else 0.0 for map_ in maps])
 
 
 def _short(when: str) -> str:
-    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": fits above a column."""
+    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": what fits at a map."""
     number = re.fullmatch(r"(?:after |epoch |batch )(\d+)(?: (?:epoch|batch)(?:e?s)?)?", when)
     return number[1] if number else {"before training": "start"}.get(when, when)

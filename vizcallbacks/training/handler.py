@@ -8,7 +8,7 @@ from ..checks import check_whole
 from ..mxnet_door import estimator as gluon_estimator
 from ..probes.probe_set import ProbeSet
 from ..regression.snapshot import when_words
-from .fit_locals import find_trained
+from .fit_locals import Trained, find_trained
 from .monitor import AttentionMonitor
 from .plan import Plan
 from .run_folder import path_of
@@ -39,8 +39,9 @@ class AttentionHandler(
     before_training : bool
         One more before the first batch, at `initial_epoch`.
     initial_epoch, initial_batch : int or None
-        Epochs and batches trained before, in a run that is resumed. None: as many as a `CheckpointHandler` of the
-        same fit has resumed from, else 0.
+        Epochs and batches trained before the first fit, in a run that is resumed. None: as many as a
+        `CheckpointHandler` of the same fit has resumed from, else 0. A second fit with the same handler goes on
+        after the first one.
     shard_probes : bool
         In a training on several workers, rank 0 takes the snapshots. With True each worker takes those of its
         share of the probe images, in a sub-run ``worker-<rank>``, so that each waits for its share only.
@@ -105,9 +106,12 @@ class AttentionHandler(
     def train_begin(self, estimator, *args, **kwargs) -> None:
         if self._monitor is not None:
             self._monitor.close()  # of a fit before, which an error may have ended
-        trained = find_trained(estimator)
-        self._epochs = trained.epochs if self.initial_epoch is None else self.initial_epoch
-        self._batches = trained.batches if self.initial_batch is None else self.initial_batch
+        behind = find_trained(estimator)
+        if not any(behind):  # a second fit goes on after the first
+            behind = Trained(self._epochs, self._batches)
+        first = self._monitor is None
+        self._epochs = behind.epochs if self.initial_epoch is None or not first else self.initial_epoch
+        self._batches = behind.batches if self.initial_batch is None or not first else self.initial_batch
         worker = self.worker or find_worker(estimator.trainer)
         self._idle = worker.rank >= (len(self._plan.probe) if self.shard_probes else 1)
         plan = self._plan

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Sink(Protocol):
     """Where results go: TensorBoard's event file, a folder, a logger's run (see `vizcallbacks.training.sinks`)."""
 
-    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
-        """One point of a curve; None and NaN (an undefined measure) are left out."""
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int, description: str = "") -> None:
+        """One point of a curve, described in a sentence; None and NaN (an undefined measure) are left out."""
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
         """One picture, (H, W, 3) uint8 RGB."""

@@ -15,17 +15,20 @@ import numpy as np
 
 from ..pictures.render import encode
 from ..regression.report import Report
-from ..regression.snapshot import Snapshot
+from ..regression.snapshot import Snapshot, list_snapshots
 from ..tensorboard.drawing import DrawingLog
 from ..tensorboard.event_log import EventLog, clean_tag
 from ..tensorboard.last_steps import last_steps
+from ..view.report_page import report_path
 from .album import Album
 from .budget import timed
 from .jobs import Job, Sink
 from .plan import Plan
 from .run_folder import RunFolder
+from .sinks import TENSORBOARD, Everywhere, Nowhere, SinkLog, open_sinks
 
 SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
+PAGE_SECONDS = 30.0  # the page waits so long at most for its newest snapshot
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -58,14 +61,26 @@ class Journal:
         self._probe, _, numbers = plan.share
         self._logger = logger
         self.folder = RunFolder(logdir, "" if plan.shard is None else f"worker-{plan.shard[0]}", logger)
-        self.album = Album(self._probe, tuple(plan.methods), plan.show, numbers)
+        self.album = Album(
+            self._probe,
+            tuple(plan.methods),
+            plan.show,
+            numbers,
+            plan.per_image_curves,
+            self.folder.save_picture,
+        )
+        self._sinks = tuple(plan.sinks)
+        self._tensorboard = TENSORBOARD in self._sinks
+        self._more: list[SinkLog] = []
         self.log = EventLog(
-            logdir if own_writer else self.folder.path,
+            Nowhere() if not self._tensorboard else logdir if own_writer else self.folder.path,
             encode=partial(encode, format=plan.image_format),
             logger=logger,
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._newest: int | None = None
+        self._report: Report | None = None
+        self._written: Mapping[str, int] = {}
         self._saved, self._stalled = threading.Event(), False
         self._saved.set()
         self.is_open = self.is_closed = False
@@ -78,7 +93,7 @@ class Journal:
     @property
     def dropped(self) -> int:
         """Jobs that were not written, or not written whole."""
-        return self.log.dropped + self._pictures.dropped
+        return sum(log.dropped for log in (self.log, self._pictures, *self._more))
 
     def open(self, step: int, judge: Callable[[Snapshot], Report | None]) -> Snapshot | None:
         """Take hold of the folder, take in the snapshots before `step`, and open the log.
@@ -100,9 +115,16 @@ class Journal:
         ValueError
             The folder cannot be used.
         """
+        more = open_sinks(self._sinks, self.run, self._logger)
         earlier = self.folder.open(self._probe, step)
         try:
-            written = _last_steps(self.run)
+            written = self._written = _last_steps(self.run)
+            if "attention_mean/score" not in written and "attention_score/_mean" in written:
+                self._logger.warning(
+                    "%s has tags of version 0.1, such as attention_score/; they stay as they are, and the run "
+                    "goes on under new names: attention/, attention_mean/, attention_panels/",
+                    self.run,
+                )
             curves_until = max((written[tag] for tag in written), default=-1)
             pictures_until = min(written.get(clean_tag(tag), -1) for tag in self.album.panel_tags)
             newest: Snapshot | None = None
@@ -110,7 +132,7 @@ class Journal:
             pictures: deque[list[Job]] = deque(maxlen=REDRAWN)
             for newest in earlier:
                 report = judge(newest)
-                if newest.step < min(curves_until, pictures_until + 1):
+                if not self._tensorboard or newest.step < min(curves_until, pictures_until + 1):
                     self.album.add(newest)
                     continue
                 jobs = self.album.add(newest, self._stored(newest), report)
@@ -118,6 +140,9 @@ class Journal:
                 pictures.append(jobs[1:] if newest.step > pictures_until else [])
             self.log.open()
             self._pictures.open()
+            for one in more:
+                one.open()
+            self._more = more
         except BaseException:
             self.folder.close()
             raise
@@ -134,6 +159,7 @@ class Journal:
         facts: Sequence[Job],
         pictures: Sequence[Job],
         told: Callable[[float, float], None],
+        predicted: Mapping[int, np.ndarray] | None = None,
     ) -> None:
         """Hand a snapshot over to the threads that write and draw.
 
@@ -147,16 +173,33 @@ class Journal:
             More of both kinds.
         told : callable
             Called in the end with the time that all jobs took: seconds by the clock, and of the processor's.
+        predicted : mapping of int to ndarray, optional
+            As for `Album.add`.
         """
-        curves, *own = self.album.add(taken, drawn, report)
-        jobs, spent = timed([self._saving(taken), curves, *facts, *own, *pictures])
+        sheets_at, self._report = self.album.sheets_at, report
+        curves, *own = self.album.add(taken, drawn, report, predicted)
+        pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
+        jobs, spent = timed(
+            [self._saving(taken), *self._logged([curves, *facts, *own, *pictures, *pages], taken)]
+        )
         first = 2 + len(facts)
         for job in jobs[:first]:
-            self.log.submit(job)
+            self.log.submit(self._everywhere(job))
         for job in jobs[first:]:
-            self._pictures.submit(job)
+            self._pictures.submit(self._everywhere(job))
         self._pictures.submit(lambda sink: told(spent.seconds, spent.processor))
         self._newest = taken.step
+
+    def _everywhere(self, job: Job) -> Job:
+        """The job, writing to TensorBoard and to all other sinks."""
+        return (lambda sink: job(Everywhere(sink, self._more))) if self._more else job
+
+    def _logged(self, jobs: list[Job], taken: Snapshot) -> list[Job]:
+        """Jobs that do not log again what the process before has logged of the same snapshot, its last one."""
+        stored, self.folder.newest = self.folder.newest, None
+        if stored is None or not stored.equals(taken):
+            return jobs
+        return [_unwritten([job], self._written) for job in jobs]
 
     def _saving(self, taken: Snapshot) -> Job:
         """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
@@ -175,6 +218,19 @@ class Journal:
 
         return save
 
+    def _page_job(self, report: Report | None, last: bool = False) -> Job:
+        """The job that writes the interactive page over all snapshots so far; the sinks get the last one."""
+
+        def job(sink: Sink) -> None:
+            self._saved.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
+            if not list_snapshots(self.run):  # none could be written, which the log has said
+                return
+            self.folder.save_page(report)
+            for log in self._more if last else ():
+                log.file(report_path(self.run))
+
+        return job
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
         return self.is_open and self._pictures.flush(timeout)
@@ -189,10 +245,13 @@ class Journal:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
         if self.is_open and not self.is_closed:
             if self._newest is not None:
-                for job in self.album.sheets(self._newest):
-                    self._pictures.submit(job)
+                sheets = self.album.sheets(self._newest)
+                for job in [*sheets, self._page_job(self._report, last=True)]:
+                    self._pictures.submit(self._everywhere(job))
             self._pictures.close()
             self.log.close()
+            for log in self._more:
+                log.close()
         self.folder.close()
         self.is_closed = True
 
@@ -225,9 +284,9 @@ class _Rest:
     def __init__(self, sink: Sink, written: Mapping[str, int]) -> None:
         self._sink, self._written = sink, written
 
-    def scalar(self, tag: str, value: SupportsFloat | None, step: int) -> None:
+    def scalar(self, tag: str, value: SupportsFloat | None, step: int, description: str = "") -> None:
         if step > self._written.get(clean_tag(tag), -1):
-            self._sink.scalar(tag, value, step)
+            self._sink.scalar(tag, value, step, description)
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
         if step > self._written.get(clean_tag(tag), -1):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +20,7 @@ from ..regression import snapshot as snapshots
 from ..regression.baseline import Baseline
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, when_words
+from .beside import check_alone
 from .budget import Budget
 from .draining import Draining
 from .jobs import Job, sanity_job
@@ -63,8 +66,13 @@ class AttentionMonitor:
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
+    per_image_curves : bool
+        Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
+    wrong : {"also predicted", "label only"}
+        Whether panels of images that the net gets wrong also show the map of the class that it predicts, which
+        costs one more walk for these images.
     image_format : {"jpeg", "png"}
-        JPEG (4:4:4, quality 90) is a third as large.
+        JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
         arguments raise in any event, when the monitor is made or at its first snapshot.
@@ -86,6 +94,12 @@ class AttentionMonitor:
         On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
         written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
         would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
+    sinks : sequence of str or object
+        Where curves and pictures go: "tensorboard"; "folder" (``scalars.csv`` and ``pictures/`` in the run's
+        folder); "mlflow" and "wandb", the run of theirs that is open when snapshots begin (curves, overview,
+        peaks, checks, and at the end the report page); any object with ``scalar(tag, value, step)``,
+        ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
+        has a thread of its own; one that raises is left out, with one warning. Snapshots are kept in any event.
 
     Raises
     ------
@@ -110,12 +124,15 @@ class AttentionMonitor:
         batch_size: int = 16,
         extra: Sequence = (),
         show: int = 12,
+        per_image_curves: bool = False,
+        wrong: str = "also predicted",
         image_format: str = "jpeg",
         on_error: str = "warn",
         max_overhead: float | None = None,
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
         drain_on: int | None = None,
+        sinks: Sequence[Any] = ("tensorboard",),
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -125,6 +142,8 @@ class AttentionMonitor:
             batch_size=batch_size,
             extra=extra,
             show=show,
+            per_image_curves=per_image_curves,
+            wrong=wrong,
             image_format=image_format,
             on_error=on_error,
             max_overhead=max_overhead,
@@ -136,6 +155,7 @@ class AttentionMonitor:
             action=action,
             check_from=check_from,
             drain_on=drain_on,
+            sinks=sinks,
         )
         self._begin(plan, logdir, logger)
 
@@ -156,7 +176,7 @@ class AttentionMonitor:
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
         self._failures = self._taken = 0
-        self._stop = False
+        self._stop = self._told_written = self._told_where = False
         self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
@@ -204,6 +224,7 @@ class AttentionMonitor:
         probe, targets, _ = self._plan.share
         plan = self._plan
         question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        check_alone(net)
         first, classes = question.try_out(net)
         if self._alarm is not None:
             self._alarm.check_start(first, classes)
@@ -354,14 +375,19 @@ class AttentionMonitor:
     def _asked(self, net: gluon.Block, step: int, when: str) -> Snapshot:
         if self._question is None:
             raise RuntimeError("the monitor has no question yet; call start")
+        check_alone(net)
         began = time.perf_counter()
-        result, drawn = self._question.ask(net, self._journal.album.shown)
+        album = self._journal.album
+        result, drawn = self._question.ask(net, album.shown)
+        also = self._plan.wrong == "also predicted"
+        why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
+        self._tell_written(snapshots.written_by(result))
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         period, facts = self._plan.sanity_period, []
         if period is not None and (self._taken + 1) % period == 0:
             facts.append(sanity_job(self._question.sanity(net), step))
-        return self._keep(taken, drawn, facts, began, passed)
+        return self._keep(taken, drawn, facts, began, passed, why)
 
     def _keep(
         self,
@@ -370,6 +396,7 @@ class AttentionMonitor:
         facts: list[Job],
         began: float,
         passed: float | None = None,
+        why: Mapping[int, Any] | None = None,
     ) -> Snapshot:
         passed = time.perf_counter() if passed is None else passed
         self._checked, pictures = self._judge(taken), []
@@ -387,6 +414,7 @@ class AttentionMonitor:
                 facts,
                 pictures,
                 lambda seconds, processor: self._report(taken, passed - began, handed[0], seconds, processor),
+                why,
             )
         handed[0] = time.perf_counter() - passed
         return taken
@@ -396,6 +424,7 @@ class AttentionMonitor:
     ) -> None:
         """In the thread that draws, when all of the snapshot is drawn."""
         self._budget.drew(processor)
+        self._tell_where(taken)
         drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else float("nan")
         self._logger.info(
             "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
@@ -409,6 +438,37 @@ class AttentionMonitor:
             *taken.relus,
             "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
         )
+
+    def _tell_where(self, taken: Snapshot) -> None:
+        """After the first snapshot, say where to look; on the error stream if no logging is set up."""
+        if self._told_where:
+            return
+        self._told_where = True
+        run = shlex.quote(str(self.run))
+        looks = [f"vizcallbacks report {run} --out report.html"]
+        if "tensorboard" in self._plan.sinks:
+            looks.insert(0, f"tensorboard --logdir {run} --samples_per_plugin images=1000")
+        height, width = next(iter(taken.maps.values())).shape[1:] if taken.maps else (0, 0)
+        size = f"; the maps of layer {taken.layer!r} have {height} x {width} cells" if taken.maps else ""
+        if 0 < min(height, width) <= 4:
+            size += ", which is coarse: name an earlier layer (layer=...), or give larger images"
+        line = f"to see what the net looks at: {', or '.join(looks)}{size}"
+        if self._logger.hasHandlers():
+            self._logger.info("%s", line)
+        else:
+            print(line, file=sys.stderr)
+
+    def _tell_written(self, blocks: tuple[str, ...] | None) -> None:
+        """Warn once of blocks that keep state in `forward`."""
+        if blocks and not self._told_written:
+            self._told_written = True
+            several = len(blocks) > 1
+            self._logger.warning(
+                "block%s %s write%s state in forward; it was put back after the snapshot, and is after each one",
+                "s" if several else "",
+                ", ".join(repr(path) for path in blocks),
+                "" if several else "s",
+            )
 
     def _leave_out(self) -> None:
         if not self._stretched:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ..attribution.methods import DEFAULT_METHODS, check_methods
-from ..attribution.targets import score_of
+from ..attribution.targets import target_of
 from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
@@ -18,10 +18,12 @@ from ..regression.report import Report
 from .alarm import Alarm
 from .budget import Budget
 from .draining import check_signal
+from .sinks import check_sinks
 from .workers import part
 
 ON_ERROR = ("warn", "raise")
 IMAGE_FORMATS = ("jpeg", "png")
+WRONG = ("also predicted", "label only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ class Plan:
     batch_size: int = 16
     extra: Sequence = ()
     show: int = 12
+    per_image_curves: bool = False
+    wrong: str = "also predicted"
     image_format: str = "jpeg"
     on_error: str = "warn"
     max_overhead: float | None = None
@@ -54,13 +58,14 @@ class Plan:
     action: str | Callable[[Report], Any] = "warn"
     check_from: int = 1
     drain_on: int | None = None
+    sinks: Sequence[Any] = ("tensorboard",)
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
             raise TypeError(
                 f"probe must be a ProbeSet, got {type(self.probe).__name__}; make one: ProbeSet(images)"
             )
-        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS)):
+        for name, allowed in (("on_error", ON_ERROR), ("image_format", IMAGE_FORMATS), ("wrong", WRONG)):
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
@@ -79,8 +84,9 @@ class Plan:
             )
         Budget(self.max_overhead)
         check_signal(self.drain_on)
+        object.__setattr__(self, "sinks", check_sinks(self.sinks))
         probe, targets, _ = self.share
-        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
+        target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         self.alarm()
 
     @classmethod

@@ -61,15 +61,44 @@ class Question:
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
             result = explain(net, self.probe, measured, extra=self.extra, **self.options)
-            pinned = {} if result.targets is None else {"targets": result.targets[rows]}
-            more = self._explain_some(net, rows, drawn, layer=result.layer, **pinned)
+            target = result.target.pick(rows)
+            more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
-                covered = ("relus", "unguided", "plain_activations")
-                return replace(result, **{name: getattr(more, name) for name in covered}), maps
+                return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
         result = explain(net, self.probe, self.methods, extra=self.extra, **self.options)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
+
+    def ask_why(
+        self, net: gluon.Block, asked: Attributions, shown: Sequence[int], method: str
+    ) -> dict[int, np.ndarray]:
+        """For each image shown that the net gets wrong, the map of the class that it predicts instead.
+
+        Parameters
+        ----------
+        asked : Attributions
+            What `ask` found.
+        shown : sequence of int
+        method : str
+            Of the CAM family; for others there are none.
+
+        Returns
+        -------
+        dict of int to ndarray, (h, w)
+            By the image's number; empty, without a walk through the net, if none is wrong.
+        """
+        if asked.predictions is None or asked.targets is None or METHODS[method].shape != "layer":
+            return {}
+        wanted = asked.targets if self.probe.labels is None else self.probe.labels
+        found = asked.predictions
+        rows = [i for i in shown if found[i] >= 0 and found[i] not in (wanted[i], asked.targets[i])]
+        if not rows:
+            return {}
+        more = self._explain_some(
+            net, rows, (method,), layer=asked.layer, targets=asked.target.instead(found[rows])
+        )
+        return dict(zip(rows, more[method]))
 
     def try_out(self, net: gluon.Block) -> tuple[Attributions, np.ndarray | None]:
         """Explain the first image, to see that net and arguments fit.

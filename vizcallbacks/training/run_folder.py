@@ -16,10 +16,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..archive import replacing
+from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
+from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
+from ..view.report_page import report_path, write_checked
 
 
 class RunFolder:
@@ -37,6 +43,11 @@ class RunFolder:
         A sub-folder of it; "": none.
     logger : logging.Logger
 
+    Attributes
+    ----------
+    newest : Snapshot or None
+        What was stored for the step that the training begins at, if nothing was for later ones.
+
     Raises
     ------
     TypeError, ValueError
@@ -47,6 +58,7 @@ class RunFolder:
         self.path = path_of(target) / sub
         self._logger = logger
         self._lock: int | None = None
+        self.newest: Snapshot | None = None
 
     def open(self, probe: ProbeSet, step: int) -> Iterator[Snapshot]:
         """Take hold of the folder, and clear away the snapshots of `step` and later: they are replaced.
@@ -79,9 +91,23 @@ class RunFolder:
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
+        self._check_hold()
+        snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
+
+    def save_picture(self, name: str, picture: np.ndarray) -> None:
+        """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
+        self._check_hold()
+        with replacing(self.path / name) as file:
+            file.write(encode(picture, "png"))
+
+    def save_page(self, report: Report | None) -> None:
+        """Write the interactive page over the snapshots that are there; `report`: what a check found."""
+        self._check_hold()
+        write_checked(self.path, report, report_path(self.path))
+
+    def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
-        snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
 
     def close(self) -> None:
         """Let others in. May be called again."""
@@ -117,11 +143,13 @@ class RunFolder:
             left.unlink()
         found = snapshots.list_snapshots(self.path)
         replaced = [path for path in found if snapshots.step_of(path) >= step]
+        later = [path for path in replaced if snapshots.step_of(path) > step]
+        self.newest = None if later else next(_readable(replaced), None)
         for path in replaced:
             path.unlink()
-        if any(snapshots.step_of(path) > step for path in replaced):
+        if later:
             message = "%s: training from step %d on replaces the snapshots of %d later steps"
-            self._logger.warning(message, self.path, step, len(replaced))
+            self._logger.warning(message, self.path, step, len(later))
         return found[: len(found) - len(replaced)]
 
     def _check_probe_set(self, stored: Path, probe: ProbeSet) -> None:

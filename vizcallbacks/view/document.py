@@ -24,7 +24,7 @@ from ..regression.snapshot import Snapshot
 
 FORMAT, SCHEMA = "vizcallbacks view", 1
 MOST_PIXELS = 10_000_000  # of all pictures of a probe set together: 200 of 224 x 224
-MOST_MAP_BYTES = 24_000_000  # of all maps of a document; beyond it, steps are thinned
+MOST_MAP_BYTES = 12_000_000  # of all maps of a document; beyond it, steps are thinned
 MASK_SIDE = 112  # px; larger masks are reduced for their outlines
 
 Put = Callable[[str, bytes], Any]
@@ -56,7 +56,7 @@ def document(title: str, probes: list[dict], runs: list[dict]) -> dict[str, Any]
 
 def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
     """A probe set without the net's inputs: names, classes, the pictures as one WebP sheet, masks as bits."""
-    sheet, columns, height, width = picture_sheet(probe.pictures)
+    sheet, shape = picture_sheet(probe.pictures)
     masks = {}
     for name, mask in probe.masks.items():
         small = _reduced(mask)
@@ -71,7 +71,7 @@ def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
         "names": list(probe.names),
         "classes": list(probe.class_names),
         "labels": None if probe.labels is None else probe.labels.tolist(),
-        "pictures": {"part": put("pictures", sheet), "columns": columns, "height": height, "width": width},
+        "pictures": {"part": put("pictures", sheet), **shape},
         "masks": masks,
     }
 
@@ -166,18 +166,27 @@ def eight_bits(maps: np.ndarray) -> tuple[bytes, np.ndarray, bool]:
     return data.tobytes(), np.where(defined, peaks, np.nan), signed
 
 
-def picture_sheet(pictures: np.ndarray) -> tuple[bytes, int, int, int]:
-    """All pictures in one WebP file, line by line: the file, columns, height and width of each, px."""
+def picture_sheet(pictures: np.ndarray) -> tuple[bytes, dict[str, int]]:
+    """All pictures in one WebP file, line by line, each in a frame of one pixel that repeats its edge.
+
+    Returns
+    -------
+    bytes
+        The file.
+    dict
+        "columns" and "rows" of pictures, "height" and "width" of each without its frame, px.
+    """
     count, height, width = pictures.shape[:3]
     shrink = min(1.0, math.sqrt(MOST_PIXELS / (count * height * width)), 512 / max(height, width))
     height, width = (max(1, round(side * shrink)) for side in (height, width))
     columns = math.ceil(math.sqrt(count))
-    sheet = np.zeros((math.ceil(count / columns) * height, columns * width, 3), np.uint8)
+    rows, tall, wide = math.ceil(count / columns), height + 2, width + 2
+    sheet = np.zeros((rows * tall, columns * wide, 3), np.uint8)
     for i, picture in enumerate(pictures):
-        y, x = i // columns * height, i % columns * width
+        y, x = i // columns * tall, i % columns * wide
         small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) if shrink < 1 else picture
-        sheet[y : y + height, x : x + width] = small
-    return webp(sheet), columns, height, width
+        sheet[y : y + tall, x : x + wide] = np.pad(small, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return webp(sheet), {"columns": columns, "rows": rows, "height": height, "width": width}
 
 
 def webp(picture: np.ndarray, quality: int = 82) -> bytes:

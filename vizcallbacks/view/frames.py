@@ -20,7 +20,7 @@ from ..archive import replacing
 from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
 from ..pictures.render import encode
-from ..pictures.sheets import Row, overview
+from ..pictures.sheets import Track, overview
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, take
 from .document import Pack, bare_probe_part, document, probe_part, run_part, step_part, verdict_part
@@ -134,7 +134,7 @@ def _still_of_attributions(result: Attributions) -> np.ndarray:
         )
     probe = result.probe
     rows = [
-        Row(probe.names[i], probe.pictures[i], [result.maps[name][i] for name in methods])
+        Track(probe.names[i], probe.pictures[i], [result.maps[name][i] for name in methods])
         for i in range(min(SHOWN, len(probe)))
     ]
     return overview(rows, methods, corner="image")
@@ -145,7 +145,7 @@ def _still_of_snapshot(snapshot: Snapshot) -> np.ndarray:
         raise ValueError("a picture needs maps of the CAM family; take snapshots with the method 'grad_cam'")
     grey = np.full((96, 96, 3), 200, np.uint8)  # a snapshot holds no pictures
     count = min(SHOWN, len(snapshot.targets))
-    rows = [Row(f"image {i}", grey, [maps[i] for maps in snapshot.maps.values()]) for i in range(count)]
+    rows = [Track(f"image {i}", grey, [maps[i] for maps in snapshot.maps.values()]) for i in range(count)]
     return overview(rows, list(snapshot.maps), corner="image")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..archive import replacing
 from ..checks import pick_evenly
-from ..pictures.sheets import Row, overview
+from ..pictures.sheets import Track, overview
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline, NotComparableError
 from ..regression.comparing import compare
@@ -62,15 +62,22 @@ def write_report(
     _write(out, made[0])
 
 
+def write_checked(path: Any, report: Report | None, out: Any) -> None:
+    """Write the page over one run with what a check of it found, if there was one (ValueError, OSError)."""
+    run = Run(path)
+    _write(out, page_of({run.name: run}, reports={} if report is None else {run.name: report})[0])
+
+
 def page_of(
     runs: Mapping[str, Run],
     baseline: Any = None,
     *,
     rules: Rules | None = None,
-    assets=None,
-    beside=Path("."),
+    assets: Any = None,
+    beside: Path = Path("."),
+    reports: Mapping[str, Report] | None = None,
 ) -> tuple[bytes, dict[str, bytes]]:
-    """The page, and files of the folder `assets`; as `write_report`."""
+    """The page, and files of the folder `assets`; as `write_report`. `reports`: of runs that were checked."""
     if baseline is not None and not isinstance(baseline, Baseline):
         baseline = Baseline.load(baseline)
     pack = Pack()
@@ -83,7 +90,8 @@ def page_of(
         if run.probe.digest not in probes:
             probes[run.probe.digest] = len(probes)
             parts.append(probe_part(run.probe, pack.put))
-        report, refused = _check(newest, run.probe, baseline, rules)
+        known = (reports or {}).get(name)
+        report, refused = (known, "") if known else _check(newest, run.probe, baseline, rules)
         verdict = None if report is None else verdict_part(report)
         if verdict is not None:
             verdicts.append({"run": name, **verdict})
@@ -151,7 +159,7 @@ def run_overview(run: Run, count: int = 10) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (height, <= 900, 3), uint8
+    ndarray, (height, width, 3), uint8
 
     Raises
     ------
@@ -167,7 +175,7 @@ def run_overview(run: Run, count: int = 10) -> np.ndarray:
     method, probe = next(iter(taken[-1].maps)), run.probe
     taken = [snapshot for snapshot in taken if method in snapshot.maps]
     rows = [
-        Row(probe.names[i], probe.pictures[i], [snapshot.maps[method][i] for snapshot in taken])
+        Track(probe.names[i], probe.pictures[i], [snapshot.maps[method][i] for snapshot in taken])
         for i in pick_evenly(len(probe), count)
     ]
     return overview(rows, [snapshot.step for snapshot in taken])

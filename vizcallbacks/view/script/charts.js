@@ -71,6 +71,12 @@ export class Chart {
   }
 }
 
+/** Charts that have to be scrolled sideways (on a phone) can be scrolled by keys too. */
+export function reachable(box) {
+  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+}
+
 /** The means worth a chart: what rules are about first, then energies, accuracy, and the rest; at most `most`. */
 export function meanCharts(view, runs, most = 5) {
   const { model } = view;

@@ -1,9 +1,9 @@
 // One image in full: all epochs as a film strip, large maps of every stored method with their cells, curves, numbers.
 
 import { seen, swatch } from "./card.js";
-import { Chart, title } from "./charts.js";
+import { Chart, reachable, title } from "./charts.js";
 import { el, number, say } from "./dom.js";
-import { Tile } from "./tile.js";
+import { Strip } from "./tile.js";
 
 export class Detail {
   constructor(view) {
@@ -26,10 +26,10 @@ export class Detail {
     const strips = runs.map((run) => {
       const frames = view.epochs.map(({ step, when }, place) => {
         const own = model.at(run, step);
-        const tile = new Tile(view, image, run, { step: own, method: state.method, flat: true });
+        const tile = new Strip(view, image, [{ run, step: own, method: state.method }], { flat: true });
         const right = model.right(run, own, image);
         const button = el("button", { type: "button", class: "frame", tabindex: "-1", onclick: () => view.go(place),
-          "aria-label": `${run.name}, ${when}: ${seen(model, run, own, image)}` },
+          title: `${run.name}, ${when}: ${seen(model, run, own, image)}` },
           tile.element, el("span", {}, `${right === null ? "" : right ? "✓ " : "✗ "}${step}`));
         this.frames.push({ tile, button, place });
         return button;
@@ -37,13 +37,14 @@ export class Detail {
       return el("div", { class: "film" }, el("span", { class: "run" }, swatch(view, run), run.name), el("div", { class: "frames" }, ...frames));
     });
     this.tiles = [];
-    const large = (heading, tile) => {
+    const large = (heading, shown) => {
+      const tile = new Strip(view, image, [shown], { least: 240 });
       const readout = el("output", { class: "cell" });
-      this.tiles.push({ tile, readout, cell: null });
+      this.tiles.push({ tile, shown, readout, cell: null });
       const entry = this.tiles.at(-1);
       tile.element.tabIndex = 0;
       tile.element.setAttribute("role", "img");
-      tile.element.setAttribute("aria-label", `${tile.run.name}: move with Shift and the arrow keys from cell to cell`);
+      tile.element.setAttribute("aria-label", `${shown.run.name}: move with Shift and the arrow keys from cell to cell`);
       tile.element.addEventListener("pointermove", (event) => this.point(entry, event));
       tile.element.addEventListener("pointerleave", () => { entry.cell = null; this.read(entry); });
       tile.element.addEventListener("keydown", (event) => this.step(entry, event));
@@ -56,12 +57,12 @@ export class Detail {
       this.said.push({ run, said });
       return el("div", { class: "ofrun" }, ...methods.map((method, i) =>
         large([swatch(view, run), el("b", {}, run.name), methods.length > 1 ? ` ${method} ` : " ", i ? null : said],
-          new Tile(view, image, run, { method, least: 240 }))));
+          { run, method })));
     });
     const pair = view.pair();
     if (pair && methods.length)
       maps.push(el("div", { class: "ofrun" }, large([el("b", {}, view.differenceName())],
-        new Tile(view, image, pair.now, { other: pair.before, method: state.method, least: 240 }))));
+        { run: pair.now, other: pair.before, method: state.method })));
     const curve = (measure) => runs.map((run) => ({
       run,
       values: view.epochs.map(({ step }) => {
@@ -94,6 +95,7 @@ export class Detail {
           el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "when"), ...runs.map((run) => el("th", { scope: "col" }, run.name)))),
           el("tbody", {}, ...view.epochs.map(({ when }, place) => el("tr", {}, el("th", { scope: "row" }, when), ...this.predictions.map(({ cells }) => cells[place])))))));
     if (!this.element.open) this.element.showModal();
+    reachable(this.element.querySelector(".charts"));
     this.element.scrollTop = 0;
     this.paint();
     for (const { tile } of this.frames) tile.paint();
@@ -149,18 +151,18 @@ export class Detail {
     this.read(entry);
   }
 
-  mapOf({ tile }) {
-    return this.view.model.map(tile.shown(), tile.method ?? this.view.state.method, this.image);
+  mapOf({ tile, shown }) {
+    return this.view.model.map(tile.shown(shown), shown.method, this.image);
   }
 
   /** The value under the pointer, or the map's largest. */
   read(entry) {
-    const { tile, readout, cell } = entry;
+    const { shown, readout, cell } = entry;
     const map = this.mapOf(entry);
     if (!map?.cells || !map.peak) return say(readout, "");
     const raw = (i) => (map.cells[i] / map.top) * map.peak;
     const sum = map.cells.reduce((all, one) => all + Math.max(0, one), 0);
-    if (!cell) return say(readout, tile.other ? this.view.differenceLegend() : `largest value ${number(map.peak)}, map ${map.height} × ${map.width}`);
+    if (!cell) return say(readout, shown.other ? this.view.differenceLegend() : `largest value ${number(map.peak)}, map ${map.height} × ${map.width}`);
     const i = cell[0] * map.width + cell[1];
     return say(readout, `row ${cell[0] + 1}, column ${cell[1] + 1}: ${number(raw(i))}, ${number((100 * Math.max(0, map.cells[i])) / (sum || 1))} % of the map`);
   }

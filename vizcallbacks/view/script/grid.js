@@ -4,6 +4,7 @@ import { Card } from "./card.js";
 import { el } from "./dom.js";
 
 const FIRST = 24;
+const PAUSE = 100; // ms
 
 /** The orders offered: name -> {title, value(view, image)} with the largest value first; null last. */
 export function orders(view) {
@@ -63,7 +64,7 @@ export class Grid {
       for (const entry of entries) {
         const card = this.cards.get(Number(entry.target.dataset.image));
         if (!card) continue;
-        if (entry.isIntersecting) { this.visible.add(card); card.paint(); } else this.visible.delete(card);
+        if (entry.isIntersecting) { this.visible.add(card); card.paint(); card.say(); } else this.visible.delete(card);
       }
     }, { rootMargin: "120px" });
     this.cells.addEventListener("keydown", (event) => this.move(event));
@@ -106,8 +107,13 @@ export class Grid {
     if (focused !== null) this.cards.get(focused)?.element.focus();
   }
 
+  /** Maps at once; words and numbers, which cost the browser most, when the slider rests or ten times a second. */
   paint() {
     for (const card of this.visible) card.paint();
+    this.speaking ??= setTimeout(() => {
+      this.speaking = null;
+      for (const card of this.visible) card.say();
+    }, PAUSE);
   }
 
   /** One card alone can be reached by Tab. */

@@ -1,9 +1,10 @@
 // The view: holds the state, and tells the parts what to draw anew.
 
-import { meanCharts } from "./charts.js";
+import { meanCharts, reachable } from "./charts.js";
 import { Controls, Player } from "./controls.js";
 import { Detail } from "./detail.js";
 import { el, say } from "./dom.js";
+import { setOpacity } from "./draw.js";
 import { Grid } from "./grid.js";
 import { Model } from "./model.js";
 import { Peaks } from "./peaks.js";
@@ -19,6 +20,7 @@ class View {
     this.ask = ask;
     this.source = source;
     this.state = new State(source.live);
+    setOpacity(this.state.opacity / 100);
     this.player = new Player(this);
     this.controls = new Controls(this);
     this.grid = new Grid(this);
@@ -79,6 +81,7 @@ class View {
     this.controls.fill();
     this.charts = meanCharts(this, this.runs);
     this.chartBox.replaceChildren(...this.charts.map((chart) => chart.element));
+    reachable(this.chartBox);
     this.grid.limit = Math.max(this.grid.limit, 24);
     this.fillImages();
   }
@@ -88,7 +91,6 @@ class View {
     this.grid.element.hidden = peaks;
     this.peaks.element.hidden = !peaks;
     if (peaks) this.peaks.fill(); else this.grid.fill();
-    this.root.style.setProperty("--opacity", this.state.opacity / 100);
     this.root.style.setProperty("--count", this.state.mode === "difference" ? Math.max(1, 0.85 * this.runs.length) : this.runs.length);
     this.paint();
     if (this.detail.element.open) this.detail.open(this.detail.image, this.detail.order);
@@ -125,8 +127,8 @@ class View {
   set(change) {
     Object.assign(this.state, change);
     this.state.keep();
-    if ("opacity" in change) this.root.style.setProperty("--opacity", this.state.opacity / 100);
-    else if ("grey" in change || "outlines" in change) this.later();
+    if ("opacity" in change) setOpacity(this.state.opacity / 100);
+    if ("opacity" in change || "grey" in change || "outlines" in change) this.later();
     else this.fillImages();
   }
 
@@ -192,6 +194,7 @@ class View {
 /** Show the document packed into this page. */
 export async function showPacked(text) {
   const root = document.getElementById("view");
+  for (const rules of document.querySelectorAll(".verdict details")) rules.open = false; // open for who has no scripts
   const source = await Packed.open(text);
   new View(root, source, source.header);
   document.documentElement.classList.add("running");

@@ -8,6 +8,7 @@ export class Model {
     this.changed = changed;
     this.parts = new Map();
     this.largest = new Map();
+    this.arrived = 0;
     this.runs = header.runs.map((run, place) => ({ ...run, place, probe: header.probes[run.probe] ?? null, probeAt: run.probe }));
   }
 
@@ -45,6 +46,7 @@ export class Model {
     this.parts.set(part, null);
     got.then((bytes) => {
       this.parts.set(part, bytes);
+      this.arrived += 1;
       this.changed();
     }).catch(() => this.parts.delete(part));
     return null;
@@ -103,19 +105,15 @@ export class Model {
     return count ? sum / count : null;
   }
 
-  /** The sheet of pictures, in colour and grey, as one bitmap for each image: null while it is made. */
-  pictures(probe) {
+  /** The sheet of pictures, {context, colour, grey} (the last two: addresses for CSS); null while it is made. */
+  sheet(probe) {
     if (!probe.pictures) return null;
     if (probe.sheet === undefined) {
       probe.sheet = null;
       Promise.resolve(this.source.part(probe.pictures.part))
-        .then((bytes) => createImageBitmap(new Blob([bytes], { type: "image/webp" })))
-        .then((bitmap) => {
-          const { height, width, columns } = probe.pictures;
-          const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-          const context = canvas.getContext("2d", { willReadFrequently: true });
-          context.drawImage(bitmap, 0, 0);
-          probe.sheet = { height, width, columns, context };
+        .then(sheetOf)
+        .then((sheet) => {
+          probe.sheet = sheet;
           this.changed();
         })
         .catch(() => { probe.sheet = undefined; });
@@ -123,12 +121,22 @@ export class Model {
     return probe.sheet;
   }
 
-  /** One picture's pixels. */
-  picture(probe, image) {
-    const sheet = this.pictures(probe);
+  /** CSS that shows one picture; null while the sheet is made. Each picture has a frame of one pixel, so that none
+   * shows its neighbours. */
+  picture(probe, image, grey) {
+    const sheet = this.sheet(probe);
     if (!sheet) return null;
-    const { height, width, columns, context } = sheet;
-    return context.getImageData((image % columns) * width, Math.floor(image / columns) * height, width, height);
+    const { height, width, columns, rows } = probe.pictures;
+    const [x, y] = [image % columns, Math.floor(image / columns)];
+    const place = (at, side, count) => {
+      const whole = count * (side + 2);
+      return whole === side ? 0 : (100 * (at * (side + 2) + 1)) / (whole - side);
+    };
+    return {
+      backgroundImage: `url("${grey ? sheet.grey : sheet.colour}")`,
+      backgroundSize: `${(100 * columns * (width + 2)) / width}% ${(100 * rows * (height + 2)) / height}%`,
+      backgroundPosition: `${place(x, width, columns)}% ${place(y, height, rows)}%`,
+    };
   }
 
   /** The outline of a mask as an SVG path in pixels of the mask; null while it is fetched. */
@@ -157,4 +165,21 @@ export class Model {
       }
     return path.join("");
   }
+}
+
+/** A sheet decoded: its pixels, and addresses of it in colour and grey. */
+async function sheetOf(bytes) {
+  const file = new Blob([bytes], { type: "image/webp" });
+  const bitmap = await createImageBitmap(file);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  const image = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  const { data } = image;
+  for (let i = 0; i < data.length; i += 4)
+    data[i] = data[i + 1] = data[i + 2] = 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
+  const other = new OffscreenCanvas(bitmap.width, bitmap.height);
+  other.getContext("2d").putImageData(image, 0, 0);
+  const grey = await other.convertToBlob({ type: "image/webp", quality: 0.9 });
+  return { context, colour: URL.createObjectURL(file), grey: URL.createObjectURL(grey) };
 }

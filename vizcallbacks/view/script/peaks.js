@@ -22,7 +22,7 @@ export class Peaks {
         classes.set(target, [...(classes.get(target) ?? []), image]);
       });
       const rows = [...classes].sort((a, b) => a[0] - b[0]).map(([target, images]) => {
-        const strip = el("div", { class: "strip" });
+        const strip = el("div", { class: "patches" });
         const canvases = images.slice(0, MOST).map((image) => {
           const canvas = el("canvas", { width: SIDE, height: SIDE });
           const button = el("button", { type: "button", class: "patch", onclick: () => this.view.open(image) }, canvas);
@@ -51,8 +51,8 @@ export class Peaks {
         const wrong = model.right(run, step, image) === 0;
         button.hidden = !place;
         if (!place) { missing += 1; continue; }
-        const sheet = model.pictures(run.probe);
-        if (sheet) paintPatch(canvas, sheet, image, place);
+        const sheet = model.sheet(run.probe);
+        if (sheet) paintPatch(canvas, sheet.context, run.probe.pictures, image, place);
         button.classList.toggle("wrong", wrong);
         button.setAttribute("aria-label", `${run.probe.names[image]}${wrong ? ", predicted wrong" : ""}`);
       }
@@ -70,10 +70,10 @@ function peak(map) {
 }
 
 /** A third of the picture around a place; beyond the picture its edge goes on. */
-function paintPatch(canvas, { context, height, width, columns }, image, [down, across]) {
+function paintPatch(canvas, context, { height, width, columns }, image, [down, across]) {
   const side = Math.max(2, Math.round(Math.max(height, width) / 3));
   const [top, left] = [Math.round(down * height - side / 2), Math.round(across * width - side / 2)];
-  const [row, column] = [Math.floor(image / columns) * height, (image % columns) * width];
+  const [row, column] = [Math.floor(image / columns) * (height + 2) + 1, (image % columns) * (width + 2) + 1];
   const to = canvas.getContext("2d");
   const [y0, x0] = [Math.max(0, top), Math.max(0, left)];
   const [y1, x1] = [Math.min(height, top + side), Math.min(width, left + side)];

@@ -1,0 +1,328 @@
+"""Passes through an instrumented net: its graph is traced where that can be done, and recorded elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..mxnet_door import autograd, gluon, mx
+from .blocks import ConvLayer, cells, conv_layers, parameters_of
+from .compiled import CompiledNet
+from .coverage import Coverage, Purity
+from .graph import Entry
+from .purity import attributes_kept
+from .record import BlockGraph, Recorder, Recording
+from .tape import Pass, marked
+from .tracing import Tracer, UntraceableError, named, runs_its_graph, trace, wiring
+from .watching import watched
+
+_LOGGER = logging.getLogger(__name__)
+
+TOLERANCE = 1e-3
+"""How far outputs may be from the net's own, of the largest: kernels of train mode round otherwise."""
+
+
+_checked: weakref.WeakKeyDictionary[gluon.Block, tuple[Any, list]] = weakref.WeakKeyDictionary()
+"""Hybridized net -> the graph that it runs and the trace that was seen to give the same outputs.
+
+The comparison costs a tenth of a snapshot of a small net; it is made again when either graph is another.
+"""
+
+
+class Runner:
+    """An instrumented net: its layers, and passes through it.
+
+    Parameters
+    ----------
+    net : gluon.Block
+    blocks : list of (Block, str)
+        Every block once, with its path from the net ("features.8.1.body.3"; the net itself: "").
+
+    Attributes
+    ----------
+    route : "traced", "recorded" or None
+        Where the graph of the passes is from: the net's symbols; or the record of one untouched run, for nets that
+        cannot be traced. None before the first pass.
+    reason : str
+        Why the net was not traced.
+    coverage : Coverage
+        Of the last pass.
+    purity : Purity
+        What the net's own code wrote while it ran for passes.
+    """
+
+    def __init__(self, net: gluon.Block, blocks: list[tuple[gluon.Block, str]]) -> None:
+        self.net, self.blocks = net, blocks
+        self.route: str | None = None
+        self.reason = ""
+        self.coverage = Coverage()
+        self.purity = Purity()
+        self._paths = dict(blocks)
+        self._thread = threading.get_ident()
+        self._watch: Any = None
+        self._traced: CompiledNet | None = None
+        self._recorded: tuple[Any, bool, CompiledNet] | None = None
+        self._graphs: dict[Any, BlockGraph] = {}
+        self._fitting: dict[tuple, bool] = {}
+
+    @property
+    def conv_layers(self) -> dict[str, ConvLayer]:
+        """Path -> every Conv2D of the net, in the order of definition."""
+        return conv_layers(self.blocks)
+
+    @property
+    def relus(self) -> tuple[int, int]:
+        """(guided, total) ReLU-like activations of the last pass; (0, 0) before the first."""
+        return self.coverage.relus
+
+    @property
+    def watch(self) -> Any:
+        """Whom blocks tell what they return, in the thread that runs the passes; None between passes."""
+        return self._watch if threading.get_ident() == self._thread else None
+
+    def forward(
+        self,
+        images,
+        layers: Sequence[ConvLayer] | None = None,
+        extra: Sequence = (),
+        *,
+        record: bool = True,
+        image: bool = True,
+        guided: bool = True,
+    ) -> Pass:
+        """Run the net once, in predict mode, keeping what walks backwards need.
+
+        Parameters
+        ----------
+        images : NDArray, (N, C, H, W)
+            On the net's context.
+        layers : sequence of Conv2D, optional
+            Whose outputs are to be kept, of every run that depends on the image; None: of all.
+        extra : sequence of NDArray
+            What the net takes beside the images.
+        record, image, guided : bool
+            Whether there will be walks backwards; down to the image; guided ones.
+
+        Raises
+        ------
+        ValueError
+            If the graph holds what cannot be run right, draws random numbers, or gives other outputs than the net.
+        """
+        inputs = [one.as_nd_ndarray() for one in (images, *extra)]
+        taps = self._taps(self._compiled(inputs), layers)
+        return self._run(inputs, taps, record, image, guided)
+
+    def forward_to_last(
+        self, images, extra: Sequence = (), *, image: bool = True, guided: bool = True
+    ) -> Pass:
+        """`forward`, keeping the last run of a Conv2D that depends on the image and whose output, larger than
+        1 x 1, has a part in the net's.
+
+        Where the graph does not tell which that is, all are kept.
+        """
+        inputs = [one.as_nd_ndarray() for one in (images, *extra)]
+        for layer, entry in reversed(self._compiled(inputs).reached()):
+            run = self._run(inputs, [(layer, entry)], True, image, guided)
+            if cells(layer, run.ran[0][1].shape) > 1:
+                return run
+        return self._run(inputs, self._compiled(inputs).runs, True, image, guided)
+
+    def runs(self, images, extra: Sequence = ()) -> list[tuple[ConvLayer, Entry]]:
+        """The runs of layers that depend on the image, in their order, with their outputs in the net's graph."""
+        return self._compiled([one.as_nd_ndarray() for one in (images, *extra)]).runs
+
+    def path_of(self, layer: ConvLayer) -> str:
+        """A layer's path, or its name if it is the net itself."""
+        found = (path or conv.name for path, conv in self.conv_layers.items() if conv == layer)
+        return next(found, layer.name)
+
+    def _taps(
+        self, compiled: CompiledNet, layers: Sequence[ConvLayer] | None
+    ) -> list[tuple[ConvLayer, Entry]]:
+        if layers is None:
+            return compiled.runs
+        ran = [layer for layer, _ in compiled.runs]
+        for layer in layers:
+            if layer not in ran:
+                paths = ", ".join(path for path, conv in self.conv_layers.items() if conv in ran) or "none"
+                raise ValueError(
+                    f"layer {layer.name!r} ran, but on nothing that depends on the image, so it "
+                    "has no map "
+                    f"of it; layers that do: {paths}"
+                    if layer in compiled.elsewhere
+                    else f"layer {layer.name!r} did not run on these images; layers that ran: {paths}"
+                )
+        return [run for run in compiled.runs if run[0] in layers]
+
+    def _run(
+        self,
+        inputs: Sequence,
+        taps: Sequence[tuple[ConvLayer, Entry]],
+        record: bool,
+        image: bool,
+        guided: bool,
+    ) -> Pass:
+        compiled = self._compiled(inputs)
+        run = compiled.forward(inputs, taps, record, image, guided)
+        if record:
+            self.coverage = compiled.coverage
+        return run
+
+    def _compiled(self, inputs: Sequence) -> CompiledNet:
+        """The graph for these inputs: traced once, or recorded as often as it has to be."""
+        if self.route is None:
+            try:
+                self._traced = self._trace(inputs)
+                self.route = "traced"
+            except UntraceableError as error:
+                self.route, self.reason = "recorded", str(error)
+                _LOGGER.debug("the net is recorded, not traced: %s", error)
+        if self._traced is not None:
+            if runs_its_graph(self.net) or self._fits(inputs):
+                return self._traced
+            self.route, self.reason = "recorded", "its graph does not take these shapes, as its forward does"
+            self._traced = None
+        shapes = [(one.shape, one.dtype) for one in inputs]
+        if self._recorded is not None:
+            last, again, compiled = self._recorded
+            if last[0] is inputs[0] or (again and shapes == [(one.shape, one.dtype) for one in last]):
+                return compiled
+        return self._record(inputs)
+
+    def _fits(self, inputs: Sequence) -> bool:
+        """Whether the traced graph takes inputs of these shapes; where symbols do not broadcast, arrays may."""
+        shapes = tuple(one.shape for one in inputs)
+        if shapes not in self._fitting:
+            try:
+                self._fitting[shapes] = self._traced.infers(inputs)  # type: ignore[union-attr]
+            except mx.MXNetError:
+                self._fitting[shapes] = False
+        return self._fitting[shapes]
+
+    def _trace(self, inputs: Sequence) -> CompiledNet:
+        with self._kept():
+            tracer = Tracer()
+            graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
+        compiled = CompiledNet(graph)
+        recording, kept = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
+        checked = (kept[1], wiring(graph.heads)) if kept and not recording else None
+        if checked is not None and _checked.get(self.net) == checked:
+            return compiled
+        first = [one[:1] for one in inputs]
+        own, recorder = self._untouched(first, recording)
+        if recording and recorder.modes:
+            raise UntraceableError(recorder.modes[0])
+        try:
+            mine = compiled.forward(first, [], False, False, False).outputs
+        except mx.MXNetError as error:
+            if not recording:
+                raise
+            raise UntraceableError(f"its graph does not run: {str(error).splitlines()[-1]}") from error
+        if not _alike(_flat(mine), _flat(own)):
+            raise UntraceableError("its graph gives other outputs than the net does")
+        if checked is not None:
+            _checked[self.net] = checked
+        return compiled
+
+    def _record(self, inputs: Sequence) -> CompiledNet:
+        self._recorded = None
+        recording, _ = self._untouched(inputs, True, finish=True)
+        compiled = CompiledNet(recording.graph)
+        run = compiled.forward(inputs, [], False, False, False)
+        if not _alike(_flat(run.outputs), recording.outputs):
+            self._find_culprit(compiled, recording, inputs)
+        self._recorded = (list(inputs), recording.again, compiled)
+        return compiled
+
+    def _find_culprit(self, compiled: CompiledNet, recording: Recording, inputs: Sequence) -> None:
+        """Raise ValueError for the first block whose output the graph does not give.
+
+        None is to blame where the graph gives all outputs and only the passes' rounding changes them:
+        detectors sort and threshold. Then the layers' outputs must be the same.
+        """
+        values = compiled.own_values(inputs, [entry for *_, entry in recording.steps])
+        for mine, (path, own, _) in zip(values, recording.steps):
+            if not _alike([mine], [own]):
+                raise _different(path)
+        run = compiled.forward(inputs, compiled.runs, False, False, False)
+        expected = compiled.own_values(inputs, [entry for _, entry in compiled.runs])
+        for (layer, mine), own in zip(run.ran, expected):
+            if not _alike([mine], [own]):
+                raise _different(self._paths.get(layer, layer.name))
+
+    def _untouched(self, inputs: Sequence, record: bool, finish: bool = False) -> tuple[Any, Recorder]:
+        """Run the net itself, and put back what it writes.
+
+        Returns
+        -------
+        outputs, or with `finish` the Recording
+        Recorder
+        """
+        recorder = Recorder(self._paths, self._graphs, self._told)
+        context = inputs[0].ctx
+        recorder.parameters(
+            [one.data(context) for one in parameters_of(self.blocks) if one._stype == "default"]
+        )
+        leaves = [marked(one) if record else one for one in inputs]
+        given = [one.as_np_ndarray() for one in leaves] if mx.util.is_np_array() else leaves
+        with self._kept():
+            try:
+                with watched(recorder), (autograd.record if record else autograd.pause)(train_mode=False):
+                    outputs = self._told(recorder, lambda: self.net(*given))
+                found = recorder.finish(outputs, leaves) if finish else outputs
+            finally:
+                self.purity += Purity(tuple(recorder.writes.put_back()))
+        return found, recorder
+
+    def _told(self, watch: Any, run: Callable[[], Any]) -> Any:
+        """Run something while blocks tell `watch`."""
+        before, self._watch = self._watch, watch
+        try:
+            return run()
+        finally:
+            self._watch = before
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        found: list[str] = []
+        try:
+            with attributes_kept(self.blocks, found):
+                yield
+        finally:
+            self.purity += Purity(tuple(found))
+
+
+def _different(path: str) -> ValueError:
+    return ValueError(
+        f"vizcallbacks cannot run {named(path)} as the net does: the graph of its operators gives other outputs; "
+        "please report the block, and explain the net without it"
+    )
+
+
+def _alike(mine: Sequence, own: Sequence) -> bool:
+    """Whether outputs are the same but for rounding."""
+    if len(mine) != len(own):
+        return False
+    for one, other in zip(mine, own):
+        found, expected = one.asnumpy(), other.asnumpy()
+        if found.shape != expected.shape or not np.allclose(
+            found,
+            expected,
+            rtol=0,
+            atol=TOLERANCE * np.abs(expected[np.isfinite(expected)]).max(initial=0),
+            equal_nan=True,
+        ):
+            return False
+    return True
+
+
+def _flat(outputs: Any) -> list[Any]:
+    if isinstance(outputs, (list, tuple)):
+        return [array for part in outputs for array in _flat(part)]
+    return [] if outputs is None else [outputs]

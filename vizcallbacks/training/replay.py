@@ -1,0 +1,304 @@
+"""`replay`: the run folder that a training would have written, from its checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..checks import check_whole, pick_evenly
+from ..probes.probe_set import ProbeSet
+from ..regression.snapshot import Snapshot, list_snapshots, snapshot_path, step_of
+from .checkpoints import Checkpoint, find_checkpoints, read_stored
+from .loading import load_checkpoint
+from .monitor import AttentionMonitor
+from .plan import Plan
+from .question import Question
+from .replay_tasks import Answer, Job, jobs_of, maps_of
+from .replay_workers import asker
+
+CHUNK = 1024  # images of a task; a thousand of 224 px take 0.6 GB, and their maps a hundredth
+PATIENCE = 60.0  # seconds after which a checkpoint that does not grow any more is taken for damaged
+POLL = 1.0  # seconds between two looks at the folder
+WRITTEN = 60.0  # seconds that a snapshot's file may take
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What `replay` did.
+
+    Attributes
+    ----------
+    run : Path
+        The run's folder.
+    steps : tuple of int
+        Taken now; those that were there before are not among them.
+    skipped : mapping of str to str
+        Checkpoint -> why it could not be used.
+    passed : bool or None
+        Whether the last snapshot passed its check; None if there was nothing to check.
+    """
+
+    run: Path
+    steps: tuple[int, ...]
+    skipped: dict[str, str] = field(default_factory=dict)
+    passed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Follow:
+    """When following a folder ends: after the step `until`, or `idle` seconds without a new checkpoint."""
+
+    until: int | None = None
+    idle: float | None = None
+
+
+def replay(
+    checkpoints: Any,
+    make_net: Callable[[], Any],
+    probe: ProbeSet,
+    logdir: Any,
+    workers: int = 1,
+    *,
+    cluster: str | None = None,
+    step_from: str | None = None,
+    every: int = 1,
+    follow: Follow | None = None,
+    chunk: int = CHUNK,
+    told: Callable[[int | None, int, str], Any] | None = None,
+    logger: logging.Logger | None = None,
+    **options: Any,
+) -> Replayed:
+    """Take snapshots of saved parameters, to the bit those that a monitor would have taken in the training.
+
+    Steps that are in the run's folder already are not taken again, so a replay that was interrupted goes on. A
+    file that is damaged, or does not fit the net, is named and left out.
+
+    Parameters
+    ----------
+    checkpoints : path, or list of paths
+        Files and folders; see `checkpoints.find_checkpoints` for their names.
+    make_net : callable
+        Builds the net; called for every checkpoint, in the process that runs it. Parameters are loaded on the CPU,
+        also those that were saved from a GPU.
+    probe : ProbeSet
+    logdir : str or os.PathLike
+        The run's folder.
+    workers : int
+        Local processes. Bits do not depend on their number.
+    cluster : str, optional
+        The address of a Dask scheduler to use instead (``pip install 'vizcallbacks[cluster]'``).
+    step_from, every
+        As for `find_checkpoints`.
+    follow : Follow, optional
+        Go on and take checkpoints as another process writes them, each when it is whole.
+    chunk : int
+        Of a larger probe set, so many images are a task of their own.
+    told : callable, optional
+        Called after each snapshot: how many there are in all (None while following), how many are done, and a word
+        on the last.
+    **options
+        Those of `AttentionMonitor`.
+
+    Returns
+    -------
+    Replayed
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is invalid, no checkpoint can be used, or two have the same step.
+    ImportError
+        Several workers without dask.distributed, or a worker without the net's module.
+    """
+    check_whole("workers", workers)
+    check_whole("chunk", chunk)
+    logger = logger or logging.getLogger(__name__)
+    plan = make_plan(probe, options)
+    source = Source(checkpoints, Path(logdir), step_from, every, follow)
+    stream = source.stream()
+    taken: list[int] = []
+    report = None
+    with (
+        contextlib.ExitStack() as stack,
+        contextlib.suppress(*([] if follow is None else [KeyboardInterrupt])),
+    ):  # Ctrl-C ends the following
+        job, first = first_job(plan, make_net, stream, source.skip)
+        if job is None:
+            return Replayed(Path(logdir), (), source.skipped)
+        monitor = stack.enter_context(AttentionMonitor.of(plan, logdir, logger))
+        ask = stack.enter_context(asker(jobs_of(job, chunk), workers, cluster))
+        told_gpu = False
+        for found in ask(itertools.chain([first], stream)):
+            if found.fault:
+                source.skip(found.checkpoint.path, found.fault)
+                continue
+            if found.is_from_gpu and not told_gpu:
+                told_gpu = True
+                logger.warning(
+                    "%s was saved from a GPU; its parameters are loaded on the CPU", found.checkpoint.path
+                )
+            snapshot = record(monitor, found, job)
+            taken.append(snapshot.step)
+            report = monitor.report
+            if told is not None:
+                told(source.total, len(taken), snapshot.when)
+    return Replayed(Path(logdir), tuple(taken), source.skipped, None if report is None else report.passed)
+
+
+def make_plan(probe: ProbeSet, options: Mapping[str, Any]) -> Plan:
+    plan = Plan.of_options("replay", {"probe": probe, "on_error": "raise", **options})
+    if plan.shard is not None or plan.sanity_period is not None or plan.extra:
+        raise ValueError("replay takes no shard, sanity_period or extra; leave them out")
+    return plan
+
+
+def first_job(
+    plan: Plan,
+    make_net: Callable[[], Any],
+    stream: Iterator[Checkpoint | None],
+    skip: Callable[[str, str], None],
+) -> tuple[Job | None, Checkpoint | None]:
+    """What is asked of every checkpoint, with the layer that the first usable one has; and that one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The net cannot be explained with the plan's arguments.
+    """
+    probe, targets, _ = plan.share
+    for one in stream:
+        if one is None:
+            continue
+        net = make_net()
+        try:
+            load_checkpoint(net, one.path, (1, *probe.images.shape[1:]))
+        except (OSError, ValueError) as error:
+            skip(one.path, str(error))
+            continue
+        question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size)
+        found, classes = question.try_out(net)
+        alarm = plan.alarm()
+        if alarm is not None:
+            alarm.check_start(found, classes)
+        return (
+            Job(
+                make_net=make_net,
+                probe=probe,
+                methods=question.methods,
+                layer=found.layer,
+                targets=targets,
+                batch_size=plan.batch_size,
+                rows=range(len(probe)),
+                shown=tuple(pick_evenly(len(probe), min(plan.show, len(probe)))),
+            ),
+            one,
+        )
+    return None, None
+
+
+def record(monitor: AttentionMonitor, found: Answer, job: Job) -> Snapshot:
+    """Keep an answer, and wait until its file is there: who is killed afterwards does not lose it."""
+    taken = monitor.record(
+        found.checkpoint.step,
+        maps_of(found, job.methods, job.shown or ()),
+        found.outputs,
+        found.targets,
+        layer=found.layer,
+        scores=found.scores,
+        relus=found.relus,
+    )
+    if taken is None:
+        raise RuntimeError(f"step {found.checkpoint.step} was not kept")
+    path, until = snapshot_path(monitor.run, taken.step), time.monotonic() + WRITTEN
+    while not path.exists():
+        if time.monotonic() > until:
+            raise OSError(f"{path} could not be written within {WRITTEN:g} s; is the disk full?")
+        time.sleep(0.005)
+    return taken
+
+
+class Source:
+    """The checkpoints that are to be taken, in the order of their steps, as they come.
+
+    Steps up to the newest in the run's folder are done: TensorBoard draws steps in ascending order, and what is
+    there is never taken away.
+    """
+
+    def __init__(
+        self, places: Any, run: Path, step_from: str | None, every: int, follow: Follow | None
+    ) -> None:
+        self._places, self._step_from, self._every, self._follow = places, step_from, every, follow
+        done = [step_of(path) for path in list_snapshots(run)]
+        self._last = max(done, default=-1)
+        self._done = set(done)
+        self.skipped: dict[str, str] = {}
+        self.total: int | None = None
+        self._find()  # raises if there is none, or names are wrong
+
+    def skip(self, path: str, reason: str) -> None:
+        """A checkpoint cannot be used."""
+        self.skipped[path] = reason
+
+    def stream(self) -> Iterator[Checkpoint | None]:
+        """Checkpoints; None where there is nothing new for now."""
+        if self._follow is None:
+            found = self._find()
+            whole = [one for one in found if self._is_whole(one)]
+            self.total = len(whole)
+            yield from whole
+            return
+        since = time.monotonic()
+        while True:
+            for one in self._find():
+                if not self._is_whole(one):
+                    break  # those after it wait as well: steps ascend
+                self._last = one.step
+                self._done.add(one.step)
+                since = time.monotonic()
+                yield one
+            if self._follow.until is not None and self._last >= self._follow.until:
+                return
+            if self._follow.idle is not None and time.monotonic() - since > self._follow.idle:
+                return
+            yield None
+            time.sleep(POLL)
+
+    def _find(self) -> list[Checkpoint]:
+        """What is there and not done; in a folder that is followed, nothing yet is no error."""
+        try:
+            found = find_checkpoints(self._places, self._step_from, self._every)
+        except FileNotFoundError:
+            if self._follow is None:
+                raise
+            return []
+        for one in found:
+            if one.step < self._last and one.step not in self._done and one.path not in self.skipped:
+                self.skip(
+                    one.path,
+                    f"step {one.step} is before the newest in the run's folder, {self._last}; replay into another "
+                    "folder to have it",
+                )
+        until = None if self._follow is None else self._follow.until
+        return [
+            one
+            for one in found
+            if one.step > self._last and one.path not in self.skipped and (until is None or one.step <= until)
+        ]
+
+    def _is_whole(self, one: Checkpoint) -> bool:
+        """Whether a file is complete; one that is not is skipped, in a folder that is followed after a while."""
+        try:
+            read_stored(one.path)
+            return True
+        except (OSError, ValueError) as error:
+            age = time.time() - os.stat(one.path).st_mtime if os.path.exists(one.path) else PATIENCE
+            if self._follow is None or age >= PATIENCE:
+                self.skip(one.path, str(error))
+            return False
