@@ -37,7 +37,7 @@ def row(family: Family) -> str:
     result = vc.explain(net, image, "guided_backprop", targets=lambda outputs: first(outputs)[:, 0])
     difference = np.abs(result.scores - expected[:, 0]).max() / np.abs(expected).max()
     counts = {kind: count for kind, count in result.plain_activations.items() if count}
-    notes = [] if result.compiled else ["by layers"]
+    notes = [] if result.route == "traced" else ["recorded"]
     notes += [f"{count} {kind}s" for kind, count in counts.items()]
     notes += [f"not guided in {', '.join(result.unguided)}"] if result.unguided else []
     guided, total = result.relus

@@ -94,7 +94,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
     os.waitpid(process, 0)
     check_told(folder, holes, found)
     pictured = events.pictures(folder / "run")
-    panels = [shown for tag, shown in pictured.items() if tag.startswith("attention/")]
+    panels = [shown for tag, shown in pictured.items() if tag.startswith("attention_panels/")]
     for path in list_snapshots(folder / "run"):
         vc.Snapshot.load(path)
         found.unpictured += any(step_of(path) not in {step for step, _ in shown} for shown in panels)

@@ -70,7 +70,7 @@ def test_another_run_fails_with_code_1_and_files_for_people_and_ci(runs, baselin
     assert "FAIL  grad_cam/pearson >= 0.999 for 100%" in printed
     assert f"picture: {png}" in printed
     assert f"vizcallbacks accept {runs['b']} --out {baseline}" in printed
-    assert cv2.imread(png).shape[1] == 672
+    assert cv2.imread(png).shape[1] == 1360
     assert ElementTree.parse(xml).getroot()[0].get("failures") == "1"
     found = json.loads((tmp_path / "out.json").read_text())
     assert not found["passed"]

@@ -244,7 +244,7 @@ def test_when_it_acts_a_picture_says_where(tmp_path):
     assert "vizcallbacks accept" not in str(
         reports[0]
     )  # which changes nothing in rules that need no baseline
-    assert cv2.imread(reports[0].files[0]).shape[1] == 672
+    assert cv2.imread(reports[0].files[0]).shape[1] == 1360
     found = read(tmp_path)
     assert [event.step for event in found.Images("attention/check_worst")] == [2, 3]
     assert "attention/check_report/text_summary" in found.Tags()["tensors"]

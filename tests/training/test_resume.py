@@ -208,16 +208,16 @@ def test_a_resumed_training_shows_no_step_twice(tmp_path):
     """The one that both take, at the checkpoint, is the same: what the first has logged is not logged again."""
     fit(tmp_path / "run", tmp_path / "a", epochs=2)
     fit(tmp_path / "run", tmp_path / "a", epochs=4, seed=1)
-    for tag in ("attention/00_cat", "attention_history/00_cat", "attention_overview/grad_cam"):
+    for tag in ("attention_panels/00_cat", "attention_panels_history/00_cat", "attention/overview_grad_cam"):
         assert steps_under(tmp_path / "run", tag) == [0, 1, 2, 3, 4]
-    curve = [step for step, value in events.values(tmp_path / "run") if value.tag == "attention_score/_mean"]
+    curve = [step for step, value in events.values(tmp_path / "run") if value.tag == "attention_mean/score"]
     assert curve == [0, 1, 2, 3, 4]
 
 
 def test_the_same_step_of_other_weights_replaces_what_was_logged(tmp_path):
     loop(tmp_path, 0, 2, small_net())
     loop(tmp_path, 2, 3, small_net())
-    assert steps_under(tmp_path, "attention/00_cat") == [0, 1, 2, 2, 3]
+    assert steps_under(tmp_path, "attention_panels/00_cat") == [0, 1, 2, 2, 3]
 
 
 # Folders

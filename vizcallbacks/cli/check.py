@@ -18,11 +18,14 @@ from ..regression.report_files import (
 )
 from ..regression.rules import split_named
 from ..regression.snapshot import read_run
+from ..view.report_page import write_checked
+from ..view.summary import add_to_job_summary
 from .terminal import say
 
 DESCRIPTION = (
     "Checks the newest snapshot of a run, or all of them. Exit code: 0 the newest passed, 1 it regressed, 2 not "
-    "comparable or unreadable."
+    "comparable or unreadable. The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that "
+    "is set."
 )
 
 
@@ -47,7 +50,10 @@ def run(options: argparse.Namespace) -> int:
         save_junit(report, options.junit)
     if options.json is not None:
         save_json(report, options.json)
-    say(str(report))
+    if options.html is not None:
+        write_checked(options.run, report, options.html)
+    add_to_job_summary(report)
+    say(*str(report).split("\n"))
     return 0 if report.passed else 1
 
 
@@ -60,10 +66,13 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accep
     if options.json is not None:
         save_course_json(reports, options.json)
     if options.all:
-        say("\n".join(course_lines(reports)))
+        say(*course_lines(reports))
     told = reports[-1] if bad is None or not options.first_bad else bad
     if options.report is not None:
         told = save_picture(told, probe, options.report)
+    if options.html is not None:
+        write_checked(options.run, told, options.html)
+    add_to_job_summary(told)
     if bad is None:
         passed = sum(report.passed for report in reports)
         say(f"no step from which the rules stay failed: {passed} of {len(reports)} passed, the newest too")
@@ -72,7 +81,7 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accep
     say(
         f"from step {bad.snapshot.step} on ({bad.snapshot.when}) the rules fail and stay failed, this step {later}"
     )
-    say(str(told))
+    say(*str(told).split("\n"))
     return 1
 
 
@@ -102,5 +111,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--junit",
         metavar="XML",
         help="write the outcome as JUnit XML: a case for each rule, or for each step",
+    )
+    parser.add_argument(
+        "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
     )
     parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")

@@ -20,6 +20,7 @@ from ..regression.report import Report, accept_command
 from ..regression.report_files import save_picture
 from ..regression.snapshot import Snapshot, list_snapshots
 from ..training.handler import AttentionHandler
+from ..view.report_page import write_report
 from . import clever_hans
 
 PROBE_PICTURES, DRAWN = 200, 10  # 20 of each digit are measured, one of each is drawn
@@ -84,7 +85,11 @@ def run(
     print(table(outcomes, probe))
     print(f"\nThe biased run, checked against the honest one:\n{check(logdir, probe)}")
     print(warning(outcomes), end="")
-    print(f"\nPictures: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
+    print(f"\nThrough training: {', '.join(str(outcome.overview) for outcome in outcomes.values())}")
+    print(f"What they look at: {', '.join(str(logdir / name / 'peaks.png') for name in outcomes)}")
+    page = logdir / "report.html"
+    write_report([logdir / name for name in outcomes], page, logdir / "baseline.npz", rules=RULES)
+    print(f"All images through all epochs: {page}")
     print(f"To watch: tensorboard --logdir {logdir} --samples_per_plugin images=1000")
     return outcomes
 

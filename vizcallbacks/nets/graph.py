@@ -97,18 +97,17 @@ def ordered(heads: Iterable[Entry], stop: Collection[Entry] = ()) -> list[Node]:
     """Every node that the heads depend on, and their own, inputs first; not those behind entries of `stop`."""
     found: list[Node] = []
     seen: set[Node] = set()
-    for head, _ in (entry for entry in heads if entry not in stop):
-        stack = [] if head in seen else [(head, iter(head.inputs))]
-        seen.add(head)
-        while stack:
-            node, inputs = stack[-1]
-            one = next((entry[0] for entry in inputs if entry[0] not in seen and entry not in stop), None)
-            if one is None:
-                found.append(node)
-                stack.pop()
-            else:
-                seen.add(one)
-                stack.append((one, iter(one.inputs)))
+    stack = [(head[0], False) for head in reversed(list(heads)) if head not in stop]
+    while stack:
+        node, finished = stack.pop()
+        if finished:
+            found.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            for entry in reversed(node.inputs):
+                if entry[0] not in seen and (not stop or entry not in stop):
+                    stack.append((entry[0], False))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,13 +19,20 @@ from .graph import Entry
 from .purity import attributes_kept
 from .record import BlockGraph, Recorder, Recording
 from .tape import Pass, marked
-from .tracing import Tracer, UntraceableError, named, runs_its_graph, trace
+from .tracing import Tracer, UntraceableError, named, runs_its_graph, trace, wiring
 from .watching import watched
 
 _LOGGER = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """How far outputs may be from the net's own, of the largest: kernels of train mode round otherwise."""
+
+
+_checked: weakref.WeakKeyDictionary[gluon.Block, tuple[Any, list]] = weakref.WeakKeyDictionary()
+"""Hybridized net -> the graph that it runs and the trace that was seen to give the same outputs.
+
+The comparison costs a tenth of a snapshot of a small net; it is made again when either graph is another.
+"""
 
 
 class Runner:
@@ -202,8 +210,11 @@ class Runner:
             tracer = Tracer()
             graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
         compiled = CompiledNet(graph)
+        recording, kept = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
+        checked = (kept[1], wiring(graph.heads)) if kept and not recording else None
+        if checked is not None and _checked.get(self.net) == checked:
+            return compiled
         first = [one[:1] for one in inputs]
-        recording = not runs_its_graph(self.net)
         own, recorder = self._untouched(first, recording)
         if recording and recorder.modes:
             raise UntraceableError(recorder.modes[0])
@@ -215,6 +226,8 @@ class Runner:
             raise UntraceableError(f"its graph does not run: {str(error).splitlines()[-1]}") from error
         if not _alike(_flat(mine), _flat(own)):
             raise UntraceableError("its graph gives other outputs than the net does")
+        if checked is not None:
+            _checked[self.net] = checked
         return compiled
 
     def _record(self, inputs: Sequence) -> CompiledNet:

@@ -124,8 +124,7 @@ def read_marked(
     outputs: Sequence, marks: Sequence[tuple[Any, Any]], blocks: Sequence[tuple[gluon.Block, str]]
 ) -> tuple[list[Entry], list[tuple[Any, Entry]]]:
     """The graph of symbols without the marks, and the runs of layers that were marked or are in closed graphs."""
-    symbols = [*outputs, *(symbol for _, symbol in marks)]
-    ends = read(mx.sym.Group(symbols).tojson())
+    ends = read(mx.sym.Group([*outputs, *(symbol for _, symbol in marks)]).tojson())
     heads = ends[: len(ends) - len(marks)]
     at_marks: dict[Entry, Entry] = {end: end[0].inputs[0] for end in ends[len(heads) :]}
     runs = [(block, at_marks[end]) for (block, _), end in zip(marks, ends[len(heads) :])]
@@ -215,7 +214,7 @@ def _found_in(
     The same place where both graphs are alike; else by the names that Gluon gives.
     """
     mine, theirs = ordered(heads), ordered(fresh)
-    if _wiring(mine) == _wiring(theirs):
+    if wiring(heads) == wiring(fresh):
         same = dict(zip(theirs, mine))
         return heads, [(layer, (same[node], output)) for layer, (node, output) in runs if node in same]
     convs = [one for one in conv_layers(blocks).values() if isinstance(one, gluon.nn.Conv2D)]
@@ -223,10 +222,16 @@ def _found_in(
     return heads, [(names[node.name], (node, 0)) for node in mine if node.name in names]
 
 
-def _wiring(nodes: list[Node]) -> list[tuple]:
-    """What a graph computes, whatever its names."""
+def wiring(heads: list[Entry]) -> list[tuple]:
+    """What a graph computes, whatever the names of its operators."""
+    nodes = ordered(heads)
     places = {node: place for place, node in enumerate(nodes)}
     return [
-        (node.op, sorted(node.attrs.items()), [(places[source], output) for source, output in node.inputs])
+        (
+            node.op,
+            node.name if node.is_variable else "",
+            node.attrs,
+            [(places[source], output) for source, output in node.inputs],
+        )
         for node in nodes
     ]

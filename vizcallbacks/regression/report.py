@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..safe_text import one_line
 from ..showing import Shown
 from .baseline import Baseline
 from .rules import Rule
@@ -113,6 +114,10 @@ class Report(Shown):
         return {i: ", ".join(dict.fromkeys(words)) for i, words in found.items()}
 
     def __str__(self) -> str:
+        return "\n".join(map(one_line, self.lines()))  # for terminals and logs; names are the user's
+
+    def lines(self) -> list[str]:
+        """The report line by line, with names as they are: one may hold a line break."""
         lines, told = [self._title()], set()
         for finding in self.findings:
             verdict = "pass" if finding.passed else "FAIL"
@@ -127,7 +132,7 @@ class Report(Shown):
         lines += [f"  picture: {path}" for path in self.files]
         if self.accept and not self.passed:
             lines.append(f"  If this is how it should look: {self.accept}")
-        return "\n".join(lines)
+        return lines
 
     def _title(self) -> str:
         verdict = "passed" if self.passed else f"FAILED {len(self.failures)} of {len(self.findings)} rules"

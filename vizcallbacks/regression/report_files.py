@@ -21,13 +21,14 @@ from .course import failed_rules, first_bad
 from .report import Report, describe
 
 SHOWN = 4  # images on a picture
+GAP = 16  # px, between them
 
 
 def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
-    """The images that violate the rules most, one below the other: input, baseline, now, change.
+    """The images that violate the rules most, two by two: of each the input, baseline, now, change.
 
-    Each map is drawn on its own scale, the baseline's as the mean of its runs. Without a baseline there are the
-    input and the map.
+    They are the worst of each failed rule in turn, of different classes where there are such. Each map is drawn on
+    its own scale, the baseline's as the mean of its runs. Without a baseline there are the input and the map.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (height, 672, 3), uint8
+    ndarray, (height, 672 or 1360, 3), uint8
 
     Raises
     ------
@@ -52,7 +53,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
         raise ValueError("a picture needs maps of the CAM family; take snapshots with the method 'grad_cam'")
     method = _method(report)
     drawn = []
-    for i in report.worst(count):
+    for i in _various(report, count):
         header = header_of(
             probe,
             i,
@@ -69,8 +70,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
         else:
             before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
             drawn.append(side_by_side(probe.pictures[i], before, now, header, outlines=outlines))
-    gap = np.full((16, WIDTH, 3), 255, np.uint8)
-    return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
+    return _two_by_two(drawn)
 
 
 def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) -> Report:
@@ -126,17 +126,17 @@ def save_junit(report: Report, path: str | os.PathLike[str]) -> None:
     cases = []
     for finding in report.findings:
         first = not finding.passed and finding is report.failures[0]
-        text = "" if finding.passed else str(report) if first else f"see {report.failures[0].rule}"
+        whole = "\n".join(report.lines())
+        text = "" if finding.passed else whole if first else f"see {report.failures[0].rule}"
         cases.append((str(finding.rule), describe(finding), text))
     _write_junit(cases, path)
 
 
 def save_course_junit(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
     """Write the reports of a run's steps as JUnit XML, a test case for each step."""
-    _write_junit(
-        [(f"step {one.snapshot.step}", failed_rules(one), "" if one.passed else str(one)) for one in reports],
-        path,
-    )
+    texts = ["" if one.passed else "\n".join(one.lines()) for one in reports]
+    steps = [f"step {one.snapshot.step}" for one in reports]
+    _write_junit(list(zip(steps, map(failed_rules, reports), texts)), path)
 
 
 def _write_junit(cases: Sequence[tuple[str, str, str]], path: str | os.PathLike[str]) -> None:
@@ -160,6 +160,34 @@ def _write_junit(cases: Sequence[tuple[str, str, str]], path: str | os.PathLike[
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _various(report: Report, count: int) -> list[int]:
+    """The worst images, those first that are of a class not seen yet among the images that violate a rule."""
+    violations, snapshot = report.violations(), report.snapshot
+    worst = report.worst(len(report.names))
+    seen: set[int] = set()
+    first = []
+    for i in worst:
+        kind = int(snapshot.targets[i])
+        if i in violations and (kind < 0 or kind not in seen):
+            first.append(i)
+            seen.add(kind)
+    return list(dict.fromkeys([*first[:count], *worst]))[:count]
+
+
+def _two_by_two(panels: list[np.ndarray]) -> np.ndarray:
+    """Panels beside and below each other, on white; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0]
+    rows = []
+    for start in range(0, len(panels), 2):
+        pair = panels[start : start + 2]
+        row = np.full((max(map(len, pair)), 2 * WIDTH + GAP, 3), 255, np.uint8)
+        for place, one in enumerate(pair):
+            row[: len(one), place * (WIDTH + GAP) :][:, :WIDTH] = one
+        rows += [row, np.full((GAP, 2 * WIDTH + GAP, 3), 255, np.uint8)]
+    return np.concatenate(rows[:-1])
 
 
 def _method(report: Report) -> str:

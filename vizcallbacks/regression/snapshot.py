@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import archive
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.result import Attributions, Coverage, predictions_of, softmax
-from ..attribution.targets import score_of
+from ..attribution.outputs import kind_of, predictions_of, probabilities_of
+from ..attribution.result import Attributions, Coverage
+from ..attribution.targets import target_of
 from ..checks import as_numpy, check_arrays, check_step, check_texts, pick_evenly
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
@@ -124,11 +125,12 @@ class Snapshot(Shown):
             if values is not None:
                 given[name], layout[name] = as_numpy(values), (np.floating, axes)
         check_arrays(given, layout)
-        score_of(targets, probe.labels, count)
+        target = target_of(targets, probe.labels, count)
         predictions = probabilities = classes = None
         if outputs is not None:
             outputs = given["outputs"].astype(np.float32)
-            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+            probabilities = probabilities_of(outputs, kind_of(outputs))
+            predictions = predictions_of(outputs, probabilities)
         if targets is None:
             classes = predictions
         elif not callable(targets):
@@ -147,12 +149,14 @@ class Snapshot(Shown):
             probabilities=probabilities,
             predictions=predictions,
             targets=classes,
+            target=target,
             scores=as_numpy(scores).astype(np.float32),
             coverage=Coverage(*relus),
             probe=probe,
         )
         step = check_step(step)
-        return take(result, probe, step, when_words(step) if when is None else when, previous)
+        taken = take(result, probe, step, when_words(step) if when is None else when, previous)
+        return replace(taken, pure=None)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
@@ -278,11 +282,18 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         maps=MappingProxyType(maps),
         targets=targets,
         predictions=result.predictions if known else unknown,
-        confidence=result.probabilities.max(axis=1) if known else nothing.astype(np.float32),
+        confidence=result.confidence if known else nothing.astype(np.float32),
         measures=MappingProxyType(measures),
         relus=result.relus,
         digest=probe.digest,
+        pure=None if written_by(result) is None else not written_by(result),
     )
+
+
+def written_by(result: Attributions) -> tuple[str, ...] | None:
+    """Paths of the blocks that wrote their state in the passes, which was put back; None: not recorded."""
+    purity = getattr(result, "purity", None)
+    return None if purity is None else tuple(purity.blocks)
 
 
 def _comparable(previous: Snapshot, layer, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
