@@ -14,7 +14,7 @@ PLACES = {"o": ON_OBJECT, "t": ON_TAG, "x": at(0, 3), "y": at(3, 0)}
 
 
 def judged(best, kinds, worths=None, **more):
-    """For each snapshot "." unchecked, "p" passed or "F" failed; `kinds`: where it looks, `worths`: probability."""
+    """For each snapshot "." unchecked, "p" passed, "F" failed; `kinds`: where it looks, `worths`: probability."""
     told = ""
     for step, kind in enumerate(kinds, 1):
         worth = 0.5 if worths is None else worths[step - 1]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mxnet_door import autograd
 from ..nets.blocks import ConvLayer, find_layers
 from ..nets.graph import INPUT
 from ..nets.inputs import Inputs, initialise
 from ..nets.instrument import instrumented
 from ..nets.receptive_field import receptive_fields
 from ..probes.probe_set import ProbeSet
-from .explaining import channels_first, class_outputs
-from .targets import score_of
+from .explaining import channels_first, scored
+from .targets import target_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         As `explain` does.
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
-    choose, first = score_of(targets, probe.labels, len(probe)), slice(0, 1)
+    target, first = target_of(targets, probe.labels, len(probe)), slice(0, 1)
     find_layers(net, None)  # raises if there are none
     given = Inputs(net, probe.images, extra).batch(first)
     initialise(net, given)
@@ -81,9 +80,7 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
         entries = [entry for _, entry in runner.runs(given[0], given[1:])]
         paths = {conv: path or conv.name for path, conv in runner.conv_layers.items()}
         run = runner.forward(given[0], extra=given[1:])
-        with autograd.record(train_mode=False):
-            score, _ = choose(run.outputs, class_outputs(run.outputs), first)
-        run.tape.close(score)
+        scored(run, target.pick(first))
         reached = run.tape.reached([output for _, output in run.ran])
         shapes = [channels_first(layer, output.asnumpy()).shape for layer, output in run.ran]
     height, width = probe.images.shape[2:]

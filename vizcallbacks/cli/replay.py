@@ -94,7 +94,7 @@ def _first_bad(options: argparse.Namespace, make_net: Any, probe: ProbeSet, aske
         say(f"no bad checkpoint, as the last one passes ({looked})")
         return 2 if found.skipped else 0
     say(f"first bad: step {found.step}, {found.path} ({looked})")
-    say(*str(found.reports[found.step]).splitlines())
+    say(*str(found.reports[found.step]).split("\n"))
     return 1
 
 

@@ -20,7 +20,14 @@ import numpy as np
 from ..mxnet_door import autograd, gluon, mx
 from .watching import unwatched
 
-OURS = ("_vizcallbacks_attached", "_forward_hooks", "_forward_pre_hooks", "_cached_graph")
+OURS = (
+    "_vizcallbacks_attached",
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_cached_graph",
+    "_in_format",
+    "_out_format",
+)
 COPIED: tuple[type, ...] = (list, dict, set, deque)
 
 

@@ -1,7 +1,7 @@
 """Text on pictures: one line in a box, cut to fit, in a font that has its characters.
 
 Pictures are uint8, (H, W, 3), RGB. Any text can be given; what cannot be drawn is replaced, and what does not
-fit is cut. Chinese, Japanese and Korean need a font of the machine's. On one machine, equal texts give equal pixels.
+fit is cut. Chinese, Japanese and Korean need a font of the machine's. Equal texts give equal pixels on a machine.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ import numpy as np
 
 from .. import archive
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.result import Attributions, Coverage, predictions_of, softmax
-from ..attribution.targets import score_of
+from ..attribution.outputs import kind_of, predictions_of, probabilities_of
+from ..attribution.result import Attributions, Coverage
+from ..attribution.targets import target_of
 from ..checks import as_numpy, check_arrays, check_step, check_texts
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
@@ -126,11 +127,12 @@ class Snapshot(Shown):
             if values is not None:
                 given[name], layout[name] = as_numpy(values), (np.floating, axes)
         check_arrays(given, layout)
-        score_of(targets, probe.labels, count)
+        target = target_of(targets, probe.labels, count)
         predictions = probabilities = classes = None
         if outputs is not None:
             outputs = given["outputs"].astype(np.float32)
-            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+            probabilities = probabilities_of(outputs, kind_of(outputs))
+            predictions = predictions_of(outputs, probabilities)
         if targets is None:
             classes = predictions
         elif not callable(targets):
@@ -149,6 +151,7 @@ class Snapshot(Shown):
             probabilities=probabilities,
             predictions=predictions,
             targets=classes,
+            target=target,
             scores=as_numpy(scores).astype(np.float32),
             coverage=Coverage(*relus),
             probe=probe,
@@ -281,7 +284,7 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         maps=MappingProxyType(maps),
         targets=targets,
         predictions=result.predictions if known else unknown,
-        confidence=result.probabilities.max(axis=1) if known else nothing.astype(np.float32),
+        confidence=result.confidence if known else nothing.astype(np.float32),
         measures=MappingProxyType(measures),
         relus=result.relus,
         digest=probe.digest,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -92,6 +94,12 @@ class AttentionMonitor:
         On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
         written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
         would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
+    sinks : sequence of str or object
+        Where curves and pictures go: "tensorboard"; "folder" (``scalars.csv`` and ``pictures/`` in the run's
+        folder); "mlflow" and "wandb", the run of theirs that is open when snapshots begin (curves, overview,
+        peaks, checks, and at the end the report page); any object with ``scalar(tag, value, step)``,
+        ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
+        has a thread of its own; one that raises is left out, with one warning. Snapshots are kept in any event.
 
     Raises
     ------
@@ -124,6 +132,7 @@ class AttentionMonitor:
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
         drain_on: int | None = None,
+        sinks: Sequence[Any] = ("tensorboard",),
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -146,6 +155,7 @@ class AttentionMonitor:
             action=action,
             check_from=check_from,
             drain_on=drain_on,
+            sinks=sinks,
         )
         self._begin(plan, logdir, logger)
 
@@ -166,7 +176,7 @@ class AttentionMonitor:
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
         self._failures = self._taken = 0
-        self._stop = self._told_written = False
+        self._stop = self._told_written = self._told_where = False
         self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
@@ -414,6 +424,7 @@ class AttentionMonitor:
     ) -> None:
         """In the thread that draws, when all of the snapshot is drawn."""
         self._budget.drew(processor)
+        self._tell_where(taken)
         drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else float("nan")
         self._logger.info(
             "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
@@ -427,6 +438,25 @@ class AttentionMonitor:
             *taken.relus,
             "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
         )
+
+    def _tell_where(self, taken: Snapshot) -> None:
+        """After the first snapshot, say where to look; on the error stream if no logging is set up."""
+        if self._told_where:
+            return
+        self._told_where = True
+        run = shlex.quote(str(self.run))
+        looks = [f"vizcallbacks report {run} --out report.html"]
+        if "tensorboard" in self._plan.sinks:
+            looks.insert(0, f"tensorboard --logdir {run} --samples_per_plugin images=1000")
+        height, width = next(iter(taken.maps.values())).shape[1:] if taken.maps else (0, 0)
+        size = f"; the maps of layer {taken.layer!r} have {height} x {width} cells" if taken.maps else ""
+        if 0 < min(height, width) <= 4:
+            size += ", which is coarse: name an earlier layer (layer=...), or give larger images"
+        line = f"to see what the net looks at: {', or '.join(looks)}{size}"
+        if self._logger.hasHandlers():
+            self._logger.info("%s", line)
+        else:
+            print(line, file=sys.stderr)
 
     def _tell_written(self, blocks: tuple[str, ...] | None) -> None:
         """Warn once of blocks that keep state in `forward`."""

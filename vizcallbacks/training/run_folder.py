@@ -22,8 +22,10 @@ from ..archive import replacing
 from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
+from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
+from ..view.report_page import report_path, write_checked
 
 
 class RunFolder:
@@ -97,6 +99,11 @@ class RunFolder:
         self._check_hold()
         with replacing(self.path / name) as file:
             file.write(encode(picture, "png"))
+
+    def save_page(self, report: Report | None) -> None:
+        """Write the interactive page over the snapshots that are there; `report`: what a check found."""
+        self._check_hold()
+        write_checked(self.path, report, report_path(self.path))
 
     def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
