@@ -58,7 +58,8 @@ def test_the_step_is_that_from_which_the_training_fails(trained, tmp_path):
     falls = [step for step in range(1, len(run)) if max(worth[step:]) < min(worth[:step])]
     rises = [step for step in range(1, len(run)) if min(worth[step:]) > max(worth[:step])]
     step = (falls or rises)[0]
-    bound = (worth[step - 1] + worth[step]) / 2
+    before, after = worth[:step], worth[step:]
+    bound = (min(before) + max(after)) / 2 if falls else (max(before) + min(after)) / 2
     rule = {"probability": f"{'>=' if falls else '<='} {bound!r}"}
     told = []
     found = find_first_bad(
