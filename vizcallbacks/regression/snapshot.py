@@ -82,6 +82,7 @@ class Snapshot(Shown):
         when: str | None = None,
         scores: Any = None,
         relus: tuple[int, int] = (0, 0),
+        pure: bool | None = None,
         previous: Snapshot | None = None,
     ) -> Snapshot:
         """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
@@ -107,6 +108,8 @@ class Snapshot(Shown):
             The explained scores; default: the targets' outputs.
         relus : (int, int)
             Activations that guided backpropagation covered, and all.
+        pure : bool, optional
+            Whether no block of the net wrote its state for them; None: unknown.
         previous : Snapshot, optional
             That drift is measured against.
 
@@ -156,7 +159,7 @@ class Snapshot(Shown):
         )
         step = check_step(step)
         taken = take(result, probe, step, when_words(step) if when is None else when, previous)
-        return replace(taken, pure=None)
+        return replace(taken, pure=pure)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
