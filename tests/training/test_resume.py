@@ -18,8 +18,9 @@ from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
 from ..helpers.nets import images, small_net
+from ..helpers.probes import probe_set
 from ..helpers.tensorboard_server import tensorboard
-from ..helpers.training import probe_set, train
+from ..helpers.training import train
 
 BATCHES = 3  # in an epoch
 
