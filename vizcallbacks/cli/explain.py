@@ -136,7 +136,7 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
         )
     given = {os.path.realpath(path) for path in results}
     made = {name: repr(path) for path, name in results.items()}
-    for name, of in {**made, **({PEAKS: "all"} if len(results) > 1 else {})}.items():
+    for name, of in {**made, **({PEAKS: "all", ALL: "all"} if len(results) > 1 else {})}.items():
         if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
             raise ValueError(
                 f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "

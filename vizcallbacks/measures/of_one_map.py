@@ -65,8 +65,8 @@ def pointing(maps: ArrayLike, masks: ArrayLike) -> np.ndarray:
     The pointing game (Zhang et al., 2016, arXiv:1608.00507). A bilinear surface is highest at a cell's
     centre, so the maximum is found without upsampling: it is the pixel that holds the centre of the highest cell.
     Where a cell is an even number of pixels high or wide, its centre falls between pixels: then the lower or right
-    one is taken, though the upsampled map may be highest at the other, beside a higher neighbour. If t cells share the maximum,
-    they count 1/t each. No tolerance around the mask, unlike the paper's 15 pixels.
+    one is taken, though the upsampled map may be highest at the other, beside a higher neighbour. If t cells share
+    the maximum, they count 1/t each. No tolerance around the mask, unlike the paper's 15 pixels.
 
     Undefined: a flat or dead map (Quantus counts a flat one as a hit), an empty mask.
     """
