@@ -151,6 +151,18 @@ def ask_net(
         The method was not computed.
     TypeError, ValueError
         A measure is unknown, further inputs do not fit, or the net's outputs have no probabilities.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> found = vc.ask_net(net, vc.explain(net, images, "saliency"), "saliency", steps=4)
+    >>> {name: values.shape for name, values in found.items()}
+    {'deletion': (3,), 'insertion': (3,), 'drop': (3,), 'increase': (3,)}
     """
     names = (measures,) if isinstance(measures, str) else tuple(measures)
     unknown = [name for name in names if name not in (*CURVES, *RATIOS)]
