@@ -39,7 +39,10 @@ def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path,
     assert f"picture: {tmp_path / 'report.png'}" in printed
     assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 1360
     assert len(vc.Baseline.load(tmp_path / "baseline.npz")) == 1
+    assert f"All images through all epochs: {tmp_path / 'report.html'}" in printed
+    assert 100_000 < (tmp_path / "report.html").stat().st_size < 1_000_000
     for name in ("biased", "honest"):
+        assert (tmp_path / name / "attention" / "report.html").stat().st_size > 100_000
         assert len(list_snapshots(tmp_path / name)) == 3
         picture = cv2.imread(str(tmp_path / name / "overview.png"))
         assert picture.shape[1] >= 1.6 * picture.shape[0]

@@ -14,7 +14,7 @@ PLACES = {"o": ON_OBJECT, "t": ON_TAG, "x": at(0, 3), "y": at(3, 0)}
 
 
 def judged(best, kinds, worths=None, **more):
-    """For each snapshot "." unchecked, "p" passed or "F" failed; `kinds`: where it looks, `worths`: probability."""
+    """For each snapshot "." unchecked, "p" passed, "F" failed; `kinds`: where it looks, `worths`: probability."""
     told = ""
     for step, kind in enumerate(kinds, 1):
         worth = 0.5 if worths is None else worths[step - 1]
@@ -95,5 +95,5 @@ def test_the_script_that_gives_the_figures_of_the_readme_runs(tmp_path):
     """One training, too short to settle."""
     from ..benchmarks import best_rule
 
-    (found,) = best_rule.run(tmp_path, range(1), epochs=2, shifted=1)
-    assert found == best_rule.Outcome(0, "cosine", None, None)
+    (found,) = best_rule.run(tmp_path, range(1), epochs=2, shifted=1, control=1)
+    assert found == best_rule.Outcome(0, "cosine", None, None, None, None)

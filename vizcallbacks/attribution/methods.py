@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import did_you_mean
 from .cams import (
     eigen_cam,
     grad_cam,
@@ -178,7 +179,9 @@ def check_methods(names) -> tuple[str, ...]:
     names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
     unknown = [name for name in names if not isinstance(name, str) or name not in METHODS]
     if unknown or not names:
+        hint = did_you_mean(unknown[0], METHODS) if unknown else ""
         raise ValueError(
-            f"methods must be names from: {', '.join(METHODS)}; got {', '.join(map(repr, unknown)) or 'none'}"
+            f"methods must be names from: {', '.join(METHODS)}; "
+            f"got {', '.join(map(repr, unknown)) or 'none'}{hint}"
         )
     return names

@@ -62,7 +62,9 @@ def class_of(result, number: int) -> str:
 def _row(result, i: int, path: str, picture: str, target: int | None) -> dict:
     """A photograph's line of the table."""
     row: dict = {"photograph": path, "picture": picture}
-    if result.predictions[i] >= 0:
+    if result.probabilities is None:
+        row["score"] = f"{result.scores[i]:.6g}"
+    elif result.predictions[i] >= 0:
         for place, (number, probability) in enumerate(most_probable(result, i), 1):
             row.update(
                 {f"class_{place}": class_of(result, number), f"probability_{place}": f"{probability:.6g}"}
@@ -90,8 +92,8 @@ def _thumbnail(result, i: int, name: str) -> np.ndarray:
     drawn = tile(result.probe.pictures[i], result.maps[method][i], THUMBNAIL, DRAWN_AS[METHODS[method].shape])
     canvas = np.full((THUMBNAIL + 2 * CAPTION, THUMBNAIL, 3), 255, np.uint8)
     canvas[:THUMBNAIL] = drawn
-    predicted = int(result.predictions[i])
-    seen = ""
+    predicted = -1 if result.predictions is None else int(result.predictions[i])
+    seen = f"score {result.scores[i]:.4g}" if result.probabilities is None else ""
     if predicted >= 0:
         seen = f"{result.probabilities[i, predicted]:.2f} {result.probe.class_name(predicted)}"
     write(canvas, (0, THUMBNAIL, THUMBNAIL, THUMBNAIL + CAPTION), name, 18, GREY)

@@ -136,7 +136,7 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
         )
     given = {os.path.realpath(path) for path in results}
     made = {name: repr(path) for path, name in results.items()}
-    for name, of in {**made, **({PEAKS: "all"} if len(results) > 1 else {})}.items():
+    for name, of in {**made, **({PEAKS: "all", ALL: "all"} if len(results) > 1 else {})}.items():
         if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
             raise ValueError(
                 f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "
@@ -180,7 +180,7 @@ def _give_memory_back() -> None:
 
 
 def _check_class_names(result, model: PretrainedModel) -> None:
-    known, wanted = len(model.class_names), result.probabilities.shape[1]
+    known, wanted = len(model.class_names), result.outputs.shape[1]
     if known not in (0, wanted):
         raise ValueError(f"--classes must name each of the net's {wanted} classes, got {known} names")
 
@@ -197,31 +197,42 @@ def _heading(result, model: PretrainedModel) -> str:
 
 
 def _top(result, i: int) -> list[str]:
-    if result.predictions[i] < 0:
+    if np.isnan(result.outputs[i]).any():
         return ["   the net's outputs are not numbers (NaN)"]
+    if result.probabilities is None:
+        return [f"   {_score(result, i)}"]
     return [f"   {p:.2f}  {class_of(result, number)}" for number, p in most_probable(result, i)]
+
+
+def _score(result, i: int) -> str:
+    """What is told of a net with one output, which has no classes."""
+    return f"score {result.scores[i]:.4g}"
 
 
 def _asked(result, i: int, target: int | None) -> list[str]:
     """The class of --target with its probability, unless it is told already."""
-    if target is None or result.predictions[i] < 0 or target in dict(most_probable(result, i)):
+    if target is None or result.probabilities is None or result.predictions[i] < 0:
+        return []
+    if target in dict(most_probable(result, i)):
         return []
     return [f"   {result.probabilities[i, target]:.2f}  {class_of(result, target)}, asked for"]
 
 
 def _panel(result, i: int, target: int | None) -> np.ndarray:
     """What the net saw, and its maps side by side."""
-    predicted, probe = int(result.predictions[i]), result.probe
-    is_other = target is not None and target != predicted
+    predicted, probe = -1 if result.predictions is None else int(result.predictions[i]), result.probe
+    is_other = target is not None and target != predicted and result.probabilities is not None
     header = header_of(
         probe,
         i,
         predicted,
-        float(result.probabilities[i, predicted]),
+        np.nan if result.confidence is None else float(result.confidence[i]),
         epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
         note=guided_note(result.maps, result.relus),
     )
-    header = replace(header, label="" if predicted >= 0 else "the outputs are not numbers (NaN)")
+    undefined = np.isnan(result.outputs[i]).any()
+    unseen = "the outputs are not numbers (NaN)" if undefined else _score(result, i)
+    header = replace(header, label="" if predicted >= 0 else unseen)
     maps = titled_maps({name: maps[i] for name, maps in result.maps.items()})
     return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
 
@@ -231,14 +242,14 @@ def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> No
         **{name: maps[i] for name, maps in result.maps.items()},
         "picture": result.probe.pictures[i],
         "outputs": result.outputs[i],
-        "probabilities": result.probabilities[i],
+        **({} if result.probabilities is None else {"probabilities": result.probabilities[i]}),
     }
     facts = {
         "photograph": path,
         "model": model.name,
         "layer": result.layer,
         "target": int(result.targets[i]),
-        "prediction": int(result.predictions[i]),
+        "prediction": -1 if result.predictions is None else int(result.predictions[i]),
         "class": class_of(result, int(result.targets[i])),
         "relus": list(result.relus),
         "methods": list(result.maps),

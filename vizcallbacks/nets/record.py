@@ -16,7 +16,7 @@ from typing import Any
 from ..mxnet_door import autograd, gluon, mx
 from .graph import INPUT, Entry, NetGraph, Node, cloned, ordered, read, replace
 from .operators import DrawsError, drawing, known
-from .purity import Writes
+from .purity import Writes, shared
 from .tracing import Tracer, behind, flattened, graph_of_block, named, without_hooks
 from .watching import operator_name, unwatched
 
@@ -101,6 +101,7 @@ class Recorder:
         self._inputs: dict[int, Any] = {}
         self._then: dict[int, Any] = {}
         self._clean: dict[int, Any] = {}
+        self._results: set[int] = set()
         self._trained: list[Any] = []
         self._runs: list[tuple[Any, list, Any]] = []
         self._functions: list[tuple[Any, list]] = []
@@ -234,21 +235,29 @@ class Recorder:
         for array in inputs:
             if id(array) not in self._inputs:
                 self._inputs[id(array)] = array
-                if array in self.writes:
-                    with autograd.pause(), unwatched():
-                        self._then[id(array)] = array.copy()
+                if id(array) not in self._results and self.writes.share(array):
+                    self._hold(array)
         return all(id(array) in self._clean for array in inputs)
 
     def _made(self, outputs: Sequence, clean: bool) -> None:
         for array in outputs:
             self.writes.made(array)
+            self._results.add(id(array))
             if clean:
                 self._clean[id(array)] = array
 
     def _written(self, array: Any, by_block: bool = True) -> None:
+        """Keep what is about to be written, and what was computed with that holds the same memory."""
+        if array in self.writes:
+            return
+        for key, one in self._inputs.items():
+            if key not in self._then and (one is array or (key not in self._results and shared(one, array))):
+                self._hold(one)
         self.writes.before(array, self._place if by_block else None)
-        if id(array) in self._inputs and array in self.writes:
-            self._then.setdefault(id(array), self.writes.held_before(array))
+
+    def _hold(self, array: Any) -> None:
+        with autograd.pause(), unwatched():
+            self._then[id(array)] = array.copy()
 
     # The graph
 

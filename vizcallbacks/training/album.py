@@ -72,6 +72,8 @@ class Album:
         The numbers of the images drawn, in `probe`.
     main : str
         The method that sheets, overview and measures are of.
+    sheets_at : int
+        How many snapshots there were when sheets were drawn last.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Album:
         self._newest: Snapshot | None = None
         self._stride = 1
         self._count = 0
-        self._sheets_at = self._history_at = 0
+        self.sheets_at = self._history_at = 0
 
     @property
     def panel_tags(self) -> list[str]:
@@ -161,8 +163,8 @@ class Album:
         if history and self._history_at < self._count:
             self._history_at = self._count
             jobs += [self._history_job(pages, k, step) for k in range(len(self.shown))]
-        if self._sheets_at < self._count:
-            self._sheets_at = self._count
+        if self.sheets_at < self._count:
+            self.sheets_at = self._count
             drawn = self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step)
             jobs.append(drawn)
             if newest is not None and newest.maps:
@@ -187,6 +189,7 @@ class Album:
             float(snapshot.confidence[i]),
             epoch=snapshot.when,
             note=guided_note(self._methods, snapshot.relus),
+            score=float(snapshot.measures["score"][i]) if "score" in snapshot.measures else None,
         )
 
     def _panel_job(

@@ -19,7 +19,7 @@ from ..regression.snapshot import Snapshot, list_snapshots
 from ..tensorboard.drawing import DrawingLog
 from ..tensorboard.event_log import EventLog, clean_tag
 from ..tensorboard.last_steps import last_steps
-from ..view.report_page import report_path, write_report
+from ..view.report_page import report_path
 from .album import Album
 from .budget import timed
 from .jobs import Job, Sink
@@ -29,6 +29,7 @@ from .run_folder import RunFolder
 from .sinks import TENSORBOARD, Everywhere, Nowhere, SinkLog, open_sinks
 
 SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
+PAGE_SECONDS = 30.0  # the page waits so long at most for its newest snapshot
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -80,6 +81,7 @@ class Journal:
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
         self._keeping, self._thinned = Keeping(plan.keep), plan.keep != ALL
         self._newest: int | None = None
+        self._report: Report | None = None
         self._written: Mapping[str, int] = {}
         self._saved, self._stalled = threading.Event(), False
         self._saved.set()
@@ -177,13 +179,14 @@ class Journal:
         predicted : mapping of int to ndarray, optional
             As for `Album.add`.
         """
+        sheets_at, self._report = self.album.sheets_at, report
         curves, *own = self.album.add(taken, drawn, report, predicted)
         given_up = self._keeping.add(taken)
         if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
             own = own[len(self.album.panel_tags) :]
-        jobs, spent = timed(
-            [self._saving(taken, given_up), *self._logged([curves, *facts, *own, *pictures], taken)]
-        )
+        pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
+        logged = self._logged([curves, *facts, *own, *pictures, *pages], taken)
+        jobs, spent = timed([self._saving(taken, given_up), *logged])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(self._everywhere(job))
@@ -195,16 +198,6 @@ class Journal:
     def _everywhere(self, job: Job) -> Job:
         """The job, writing to TensorBoard and to all other sinks."""
         return (lambda sink: job(Everywhere(sink, self._more))) if self._more else job
-
-    def _write_page(self, sink: Sink) -> None:
-        """The interactive page of the run, beside its snapshots."""
-        page = report_path(self.run)
-        self.folder.check_hold()
-        if not list_snapshots(self.run):  # none could be written, which has been said
-            return
-        write_report(self.run, page)
-        for log in self._more:
-            log.file(page)
 
     def _logged(self, jobs: list[Job], taken: Snapshot) -> list[Job]:
         """Jobs that do not log again what the process before has logged of the same snapshot, its last one."""
@@ -231,6 +224,19 @@ class Journal:
 
         return save
 
+    def _page_job(self, report: Report | None, last: bool = False) -> Job:
+        """The job that writes the interactive page over all snapshots so far; the sinks get the last one."""
+
+        def job(sink: Sink) -> None:
+            self._saved.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
+            if not list_snapshots(self.run):  # none could be written, which the log has said
+                return
+            self.folder.save_page(report)
+            for log in self._more if last else ():
+                log.file(report_path(self.run))
+
+        return job
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
         return self.is_open and self._pictures.flush(timeout)
@@ -245,9 +251,9 @@ class Journal:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
         if self.is_open and not self.is_closed:
             if self._newest is not None:
-                for job in self.album.sheets(self._newest):
+                sheets = self.album.sheets(self._newest)
+                for job in [*sheets, self._page_job(self._report, last=True)]:
                     self._pictures.submit(self._everywhere(job))
-                self._pictures.submit(self._write_page)
             self._pictures.close()
             self.log.close()
             for log in self._more:

@@ -289,7 +289,7 @@ class AttentionMonitor:
         targets : None, "label", int, (N,) ints or callable
             The classes that the maps explain; None: those that the monitor was made with.
         **more
-            `layer`, `scores` and `relus`, as for `Snapshot.from_arrays`.
+            `layer`, `scores`, `relus` and `pure`, as for `Snapshot.from_arrays`.
 
         Raises
         ------

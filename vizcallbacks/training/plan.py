@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ..attribution.methods import DEFAULT_METHODS, check_methods
-from ..attribution.targets import score_of
+from ..attribution.targets import target_of
 from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
@@ -89,7 +89,7 @@ class Plan:
         check_keep(self.keep)
         object.__setattr__(self, "sinks", check_sinks(self.sinks))
         probe, targets, _ = self.share
-        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
+        target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         self.alarm()
 
     @classmethod

@@ -22,8 +22,10 @@ from ..archive import replacing
 from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
+from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
+from ..view.report_page import report_path, write_checked
 
 
 class RunFolder:
@@ -94,7 +96,7 @@ class RunFolder:
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
-        self.check_hold()
+        self._check_hold()
         snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
 
     def give_up(self, steps: Sequence[int]) -> None:
@@ -104,11 +106,16 @@ class RunFolder:
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
-        self.check_hold()
+        self._check_hold()
         with replacing(self.path / name) as file:
             file.write(encode(picture, "png"))
 
-    def check_hold(self) -> None:
+    def save_page(self, report: Report | None) -> None:
+        """Write the interactive page over the snapshots that are there; `report`: what a check found."""
+        self._check_hold()
+        write_checked(self.path, report, report_path(self.path))
+
+    def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
 

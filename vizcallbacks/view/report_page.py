@@ -62,10 +62,10 @@ def write_report(
     _write(out, made[0])
 
 
-def write_checked(path: Any, report: Report, out: Any) -> None:
-    """Write the page over one run with what a check of it found (ValueError, OSError)."""
-    runs = open_runs([path])
-    _write(out, page_of(runs, reports=dict.fromkeys(runs, report))[0])
+def write_checked(path: Any, report: Report | None, out: Any) -> None:
+    """Write the page over one run with what a check of it found, if there was one (ValueError, OSError)."""
+    run = Run(path)
+    _write(out, page_of({run.name: run}, reports={} if report is None else {run.name: report})[0])
 
 
 def page_of(
