@@ -130,11 +130,9 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(file, monk
 def test_a_full_disk_leaves_nothing_behind(tmp_path, limit):
     """In a process of its own, whose files may not grow beyond `limit` bytes."""
     script = f"""if 1:
-        import os, resource, numpy as np
-        from importlib import util
-        spec = util.spec_from_file_location("archive", {os.path.join(ROOT, "vizcallbacks", "archive.py")!r})
-        archive = util.module_from_spec(spec)
-        spec.loader.exec_module(archive)
+        import os, resource, sys, numpy as np
+        sys.path.insert(0, {ROOT!r})
+        from vizcallbacks import archive
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
         try:
             archive.write("a.npz", "test", 1, {{"a": np.ones(12_500)}}, {{}})

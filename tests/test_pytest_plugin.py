@@ -124,7 +124,7 @@ def test_another_net_fails_with_report_picture_and_the_way_to_accept(pytester, b
     )
     # where CI is set, pytest shows the message a second time in its summary
     line = next(line for line in result.outlines if line.startswith("  picture: "))
-    assert cv2.imread(line.split(": ")[1]).shape[1] == 672
+    assert cv2.imread(line.split(": ")[1]).shape[1] == 1360
     assert baseline.read_bytes() == before
     assert not any("pytest_plugin.py" in line for line in result.outlines)  # no traceback of ours
 

@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from .files import open_regular
+
 _FACTS = "facts"
 _KINDS = "biufU"  # of NumPy's dtypes: what is written and read
 
@@ -96,10 +98,11 @@ def read(path, format: str, schema: int) -> tuple[dict[str, np.ndarray], dict[st
     OSError
         There is no such file, or it may not be read.
     ValueError
-        The file is damaged, foreign, of another format or of another schema; the message says which.
+        The file is damaged, foreign, of another format or of another schema; the message says which. So it is for
+        what is no regular file, and for one larger than half of the memory, of which nothing is read.
     """
     path = os.fsdecode(path)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             arrays = _members(file)
             facts = json.loads(arrays.pop(_FACTS).item())

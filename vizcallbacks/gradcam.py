@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .attribution.explaining import channels_first, class_outputs, default_layer, explain, taps
+from .attribution.explaining import channels_first, default_layer, explain, scored, taps
 from .attribution.methods import grad_cam, upsample
-from .attribution.targets import score_of
+from .attribution.targets import target_of
 from .checks import as_numpy
-from .mxnet_door import autograd
 from .nets.blocks import find_layers
-from .nets.inputs import Inputs, initialise
+from .nets.inputs import Inputs
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
 from .pictures.render import overlay, robust_maximum
@@ -95,16 +94,15 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     Arguments and errors as in `visualize`.
     """
     images = _one_image(image)
-    choose = score_of(class_id, None, 1)
+    target = target_of(class_id, None, 1)
     layers = find_layers(net, _one_layer(conv_layer_name))
-    batch = Inputs(net, images, ()).batch(slice(0, 1))
-    initialise(net, batch)
+    inputs = Inputs(net, images, ())
+    inputs.initialise(net)
+    batch = inputs.batch(slice(0, 1))
     with instrumented(net) as runner:
         run = runner.forward(batch[0], layers, image=False, guided=False)
-        with autograd.record(train_mode=False):
-            score, _ = choose(run.outputs, class_outputs(run.outputs), slice(0, 1))
-        run.tape.close(score)
-        layer = default_layer(run) if layers is None else layers[0]
+        scored(run, target)
+        layer = default_layer(run)[0] if layers is None else layers[0]
         tapped = taps(run, [layer], runner)
         gradients = run.tape.walk(tapped, last=True)
         return tuple(channels_first(layer, array)[0] for array in (tapped[0].asnumpy(), gradients[0]))

@@ -1,5 +1,6 @@
-"""What the maps explain: targets for segmentation, detection and several labels (see `explain`)."""
+"""What the maps explain: targets beside single classes, for `explain(targets=)`."""
 
-from .attribution.targets import detection, multi_label, segmentation
+from .attribution.target import Target
+from .attribution.targets import contrast, detection, head, multi_label, segmentation
 
-__all__ = ["detection", "multi_label", "segmentation"]
+__all__ = ["Target", "contrast", "detection", "head", "multi_label", "segmentation"]

@@ -56,7 +56,7 @@ STRICT = ["--rule", "grad_cam/pearson >= 0.999 for all", "--rule", "dead <= 1"]
 def test_a_run_passes_the_baseline_made_of_it(runs, baseline, capsys):
     assert cli.main(["check", runs["again"], "--baseline", baseline]) == 0
     printed = capsys.readouterr().out
-    assert "attention check passed: epoch 1" in printed
+    assert "attention check passed: after 1 epoch" in printed
     assert "by a baseline of 1 run" in printed
 
 
@@ -70,7 +70,7 @@ def test_another_run_fails_with_code_1_and_files_for_people_and_ci(runs, baselin
     assert "FAIL  grad_cam/pearson >= 0.999 for 100%" in printed
     assert f"picture: {png}" in printed
     assert f"vizcallbacks accept {runs['b']} --out {baseline}" in printed
-    assert cv2.imread(png).shape[1] == 672
+    assert cv2.imread(png).shape[1] == 1360
     assert ElementTree.parse(xml).getroot()[0].get("failures") == "1"
     found = json.loads((tmp_path / "out.json").read_text())
     assert not found["passed"]
@@ -90,7 +90,7 @@ def test_several_runs_are_one_baseline_with_its_noise(runs, tmp_path, capsys):
     assert cli.main(["accept", runs["a"], runs["b"], "--out", out]) == 0
     printed = capsys.readouterr().out
     assert "4 probe images, layer '4'" in printed
-    assert f"of {runs['a']}, epoch 1; {runs['b']}, epoch 1" in printed
+    assert f"of {runs['a']}, after 1 epoch; {runs['b']}, after 1 epoch" in printed
     assert "grad_cam/spearman: noise of the mean" in printed
     assert len(vc.Baseline.load(out)) == 2
     assert cli.main(["check", runs["a"], "--baseline", out]) == 0

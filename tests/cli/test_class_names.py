@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -17,6 +18,34 @@ FILES = {
     "JSON, number to name": json.dumps({str(i): name for i, name in enumerate(NAMES)}),
     "JSON as Keras has it": json.dumps({str(i): [f"n0{i}", name] for i, name in enumerate(NAMES)}),
 }
+
+
+ENCODED = {
+    "UTF-16 of Windows": "\r\n".join(NAMES).encode("utf-16"),
+    "UTF-16, big end first": b"\xfe\xff" + "\n".join(NAMES).encode("utf-16-be"),
+    "cp1252": b"tench\r\ntabby\r\ncrane\r\n\xc9gyptian cat\r\ncrane\r\n",
+    "JSON in UTF-16": json.dumps(NAMES, ensure_ascii=False).encode("utf-16"),
+    "lines of an old Mac": "\r".join(NAMES).encode(),
+    "a list as names": json.dumps({"names": NAMES}).encode(),
+    "a dict as names": json.dumps({"names": dict(enumerate(NAMES))}).encode(),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_names_of_other_encodings_and_places_are_read(kind, tmp_path):
+    (tmp_path / "names").write_bytes(ENCODED[kind])
+    assert read_classes(str(tmp_path / "names")) == (None, NAMES)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_separator_that_is_no_line_break_belongs_to_the_name(separator, tmp_path):
+    (tmp_path / "names").write_text(f"a{separator}b\nc\n", encoding="utf-8")
+    assert read_classes(str(tmp_path / "names")) == (None, (f"a{separator}b", "c"))
+
+
+def test_a_class_may_be_called_names(tmp_path):
+    (tmp_path / "names").write_text('{"names": 0}')
+    assert read_classes(str(tmp_path / "names")) == (None, ("names",))
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -40,7 +69,10 @@ BAD_FILES = {
     "broken JSON": (b'["a", ', "Expecting value"),
     "numbers for names": (b"[1, 2]", "class 0 has none"),
     "a class missing": (b'{"0": "a", "2": "b"}', "the numbers of 2 classes must be 0 to 1, each once"),
-    "no text": (b"\xff\xfe\x00\x01", "can't decode"),
+    "no text": (b"\xff\x00\x01", "it is no text"),
+    "no UTF-16": (b"\xff\xfe\x00", "truncated data"),
+    "not of cp1252": (b"a\x81", "can't decode"),
+    "another dict": (b'{"names": ["a"], "nc": 1}', "the numbers of 2 classes must be 0 to 1"),
 }
 
 
@@ -50,6 +82,24 @@ def test_other_files_are_refused_by_name(case, tmp_path):
     (tmp_path / "names.txt").write_bytes(content)
     with pytest.raises(ValueError, match=rf"names.txt must hold names of classes, one a line.*: .*{message}"):
         read_classes(str(tmp_path / "names.txt"))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"0":', "}")])
+def test_deeply_nested_json_is_refused(opening, closing, tmp_path):
+    (tmp_path / "names").write_text(opening * 100_000 + closing * 100_000)
+    with pytest.raises(ValueError, match="names must hold names of classes, and is JSON nested too deeply"):
+        read_classes(str(tmp_path / "names"))
+
+
+def test_a_pipe_a_device_and_a_large_file_are_refused_before_they_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(ValueError, match="must be a regular file, got a pipe, a device or the like"):
+            read_classes(path)
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(2**40)  # a hole: no disk is taken
+    with pytest.raises(ValueError, match="at most 16777216 bytes .*, and has 1099511627776; give another"):
+        read_classes(str(tmp_path / "large"))
 
 
 def test_a_missing_file_is_an_error():

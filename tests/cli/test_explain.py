@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import json
 import os
@@ -120,7 +121,7 @@ def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
     _, _, out, good = odd
     names = [Path(name).stem for name in good if name != "print.tif"] + ["print-2", "cat", "cat-2"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        ["peaks.png", *(f"{n}.{end}" for n in names for end in ("png", "npz"))]
+        ["all.csv", "all.png", "peaks.png", *(f"{n}.{end}" for n in names for end in ("png", "npz"))]
     )
     for cat, source in (("cat", CAT), ("cat-2", CHINA)):
         picture = np.load(out / f"{cat}.npz")["picture"]
@@ -130,7 +131,7 @@ def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
 def test_a_second_run_into_the_same_folder_does_not_explain_its_own_pictures(odd):
     _, again, out, _ = odd
     assert f"9 of 13 explained, pictures in {out}" in again.stdout
-    assert len(list(out.glob("*.png"))) == 9 + 1  # and peaks.png, of all
+    assert len(list(out.glob("*.png"))) == 9 + 2  # and peaks.png and all.png
 
 
 def test_pictures_show_what_the_net_saw_beside_a_map_for_each_method(odd):
@@ -197,7 +198,8 @@ def test_a_net_of_ones_own_and_its_names(own, tmp_path, capsys):
     assert printed.out.count("layer") == 1
     assert printed.out.endswith(f"5 of 5 explained, pictures in {out}\n")
     assert printed.err == ""
-    assert sorted(path.name for path in out.iterdir()) == [*(f"{i}.png" for i in range(5)), "peaks.png"]
+    pictures = [f"{i}.png" for i in range(5)]
+    assert sorted(path.name for path in out.iterdir()) == [*pictures, "all.csv", "all.png", "peaks.png"]
     assert f"what the maps peak at, by class: {out / 'peaks.png'}\n" in printed.out
     drawn = cv2.imread(str(out / "peaks.png"))
     assert drawn.shape[1] >= 1.6 * drawn.shape[0]
@@ -227,7 +229,7 @@ def test_outputs_that_are_no_numbers_are_said_to_be(own, tmp_path, capsys):
     line = arguments(own, own / "photographs", "--out", tmp_path / "o", "--raw", params="nan.params")
     assert cli.main(line) == 0
     assert capsys.readouterr().out.count("the net's outputs are not numbers (NaN)") == 5
-    assert len(list((tmp_path / "o").glob("*.png"))) == 5
+    assert len(list((tmp_path / "o").glob("*.png"))) == 5 + 2  # and peaks.png and all.png
 
 
 REFUSED = {
@@ -314,6 +316,27 @@ def test_names_are_their_own_numbered_where_alike():
     assert long == ["ü" * 100, "ü" * 100 + "-2"]
     assert result_names(["Peaks.png", "b.png"]) == ["Peaks-2", "b"]
     assert result_names(["peaks.png"]) == ["peaks"]
+    assert result_names(["all.png", "b.png"]) == ["all-2", "b"]
+
+
+def test_several_photographs_have_a_table_and_a_contact_sheet(own, tmp_path, capsys):
+    out = tmp_path / "o"
+    assert cli.main([*arguments(own, own / "photographs", "--target", "7"), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"all of them: {out / 'all.png'}, {out / 'all.csv'}\n" in printed
+    with open(out / "all.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == [f"{i}.png" for i in range(5)]
+    for row in rows:
+        told = [float(row[f"probability_{place}"]) for place in range(1, 6)]
+        assert told == sorted(told, reverse=True)
+        assert row["asked_for"] == "name 7 (7)"
+        asked = float(row["probability_asked_for"])
+        block = printed.split(f"> {out / row['picture']}\n")[1].split("\n/")[0]
+        assert f"   {asked:.2f}  name 7 (7)" in block
+        assert ("asked for" in block) == (asked < told[-1])
+    sheet = cv2.imread(str(out / "all.png"))
+    assert sheet.shape == (176 + 2 * 24 + 2 * 8, 5 * 184 + 8, 3)
 
 
 def test_a_photograph_is_not_written_over_by_the_picture_of_all(own, tmp_path, capsys):
@@ -355,7 +378,7 @@ def test_names_that_the_terminal_does_not_have_are_no_error(own, tmp_path):
     assert r"caf\udce9.png > " in done.stdout
     assert r"break\x1b[31m.png > " in done.stdout
     assert sorted(os.listdir(os.fsencode(out)))[0] == b"%s{}.npz"
-    assert len(os.listdir(out)) == 11
+    assert len(os.listdir(out)) == 5 * 2 + 3  # and peaks.png, all.png and all.csv
 
 
 def read_terminal(command, environment):

@@ -30,14 +30,19 @@ def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path,
     assert cli.main(["demo", "--quick", "--logdir", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert f"tensorboard --logdir {tmp_path} --samples_per_plugin images=1000" in printed
+    assert "This shows nothing yet: the networks have not learnt, their accuracy is 0." in printed
+    assert "run it without --quick" in printed
     lines = printed.splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["biased", "honest"]
     assert "The biased run, checked against the honest one:\nattention check " in printed
     assert "energy/tag within noise: mean 0." in printed
     assert f"picture: {tmp_path / 'report.png'}" in printed
-    assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 672
+    assert cv2.imread(str(tmp_path / "report.png")).shape[1] == 1360
     assert len(vc.Baseline.load(tmp_path / "baseline.npz")) == 1
+    assert f"All images through all epochs: {tmp_path / 'report.html'}" in printed
+    assert 100_000 < (tmp_path / "report.html").stat().st_size < 1_000_000
     for name in ("biased", "honest"):
+        assert (tmp_path / name / "attention" / "report.html").stat().st_size > 100_000
         assert len(list_snapshots(tmp_path / name)) == 3
         picture = cv2.imread(str(tmp_path / name / "overview.png"))
         assert picture.shape[1] >= 1.6 * picture.shape[0]
@@ -45,8 +50,9 @@ def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path,
 
 
 @pytest.mark.slow
-def test_the_biased_network_looks_at_the_tag_and_the_honest_one_at_the_digit(tmp_path):
+def test_the_biased_network_looks_at_the_tag_and_the_honest_one_at_the_digit(tmp_path, capsys):
     outcomes = demo.run(tmp_path, seed=3)
+    assert "This shows nothing yet" not in capsys.readouterr().out
     biased, honest = outcomes["biased"], outcomes["honest"]
     # the bounds of three other seeds, with room: see the table in clever_hans' measurements in the README
     assert biased.accuracy["aligned"] > 0.7

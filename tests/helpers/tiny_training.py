@@ -28,16 +28,24 @@ from .nets import images, small_net
 
 
 def make_unwritable(run) -> None:
-    """Without rights to the folder; root, who has all, becomes somebody else."""
+    """Without rights to the folder; root, who has all, becomes somebody else. Not amid the writing of a file."""
+    while list(run.glob("attention/*.tmp")):
+        time.sleep(0.01)
     for folder in (run / "attention", run):
         os.chmod(folder, 0o500)
     if os.getuid() == 0:
         os.setuid(65534)
 
 
+def delete(run) -> None:
+    """As `rm -r`, again where another thread has just put a file into a folder that was being emptied."""
+    while os.path.exists(run):
+        shutil.rmtree(run, ignore_errors=True)
+
+
 FAULTS = {
     "none": lambda run: None,
-    "deleted": lambda run: shutil.rmtree(run),
+    "deleted": delete,
     "unwritable": make_unwritable,
     "unwritable from the start": lambda run: None,
     "full": lambda run: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -61,13 +63,47 @@ def test_a_text_too_wide_for_its_room_is_broken_at_the_space_that_makes_the_line
     assert lettering.wrapped("unbreakable" * 9, 100) == ["unbreakable" * 9]
 
 
-def test_texts_lose_only_what_no_font_has():
+@pytest.fixture
+def told_anew():
+    lettering._tell_once.cache_clear()
+    lettering._wide_families.cache_clear()
+    yield
+    lettering._tell_once.cache_clear()
+    lettering._wide_families.cache_clear()
+
+
+def test_a_font_of_the_machine_is_taken_where_ours_lack_a_character(tmp_path, monkeypatch, told_anew, caplog):
+    (dejavu,) = (family for family in lettering._families() if family)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "wqy-microhei.ttc").write_bytes(Path(dejavu).read_bytes())
+    monkeypatch.setattr(lettering, "_families", lambda: ("",))
+    monkeypatch.setattr(lettering, "FONT_FOLDERS", (str(tmp_path / "none"), str(tmp_path)))
+    assert lettering.clean("Жук") == "Жук"
+    canvas, other = blank(), blank()
+    for one, text in ((canvas, "Жук"), (other, "???")):
+        lettering.write(one, (0, 0, 120, 40), text, 27, RED)
+    assert (canvas != other).any()
+    assert caplog.records == []
+
+
+def test_where_no_font_has_a_character_it_is_said_once_what_to_install(
+    tmp_path, monkeypatch, told_anew, caplog
+):
+    monkeypatch.setattr(lettering, "FONT_FOLDERS", (str(tmp_path),))
+    assert [lettering.clean(text) for text in ("\u65e5\u672c", "\u732b")] == ["??", "?"]
+    (record,) = caplog.records
+    assert "install a font" in record.getMessage()
+
+
+def test_texts_lose_only_what_no_font_has(tmp_path, monkeypatch, told_anew):
+    monkeypatch.setattr(lettering, "FONT_FOLDERS", (str(tmp_path),))
     assert lettering.clean("Größe, Жук, λ, été") == "Größe, Жук, λ, été"
     assert lettering.clean("a\n\t b\u200b\u65e5\ud800") == "a b?"
     assert len(lettering.clean("y" * 10**6)) == 200
 
 
-def test_accents_fall_back_to_base_letters_without_matplotlib(monkeypatch):
+def test_accents_fall_back_to_base_letters_without_matplotlib(tmp_path, monkeypatch, told_anew):
+    monkeypatch.setattr(lettering, "FONT_FOLDERS", (str(tmp_path),))
     monkeypatch.setattr(lettering, "_families", lambda: ("",))
     assert lettering.clean("Größe é") == "Gro?e e"
 

@@ -43,9 +43,10 @@ def test_read_only_arguments_are_enough():
     sheets.history_sheet(photo, [(Header(), cam)])
 
 
-def test_capitals_are_at_least_2_7_percent_of_the_width_of_a_history_sheet():
-    drawn = sheets.history_sheet(PHOTO, [(Header(), CAM)], "HHH")
-    inked = (drawn[:50].astype(int) - np.array(lettering.NEUTRAL)).max(axis=(1, 2)) > 60
+@pytest.mark.parametrize("side", [80, 120, 200])
+def test_capitals_are_at_least_2_7_percent_of_the_width_of_a_history_sheet(side):
+    drawn = sheets.history_sheet(PHOTO, [(Header(), CAM)], "HHH", side=side)
+    inked = (drawn[: side // 3].astype(int) - np.array(lettering.NEUTRAL)).max(axis=(1, 2)) > 60
     assert inked.sum() >= 0.027 * drawn.shape[1]
 
 
@@ -62,7 +63,7 @@ def test_any_unicode_is_drawn_somehow_everywhere():
 
 def cell(number, rows=2):
     """Where cell `number` of a history sheet without a title is: 120 px, margin 16, gap 8, six in a line."""
-    text = round(1.18 * sheets.SHEET_TEXT)
+    text = round(1.18 * 32)
     line, place = divmod(number, 6)
     top, left = 16 + line * (120 + 2 + rows * text + 8), 16 + place * 128
     return slice(top, top + 120), slice(left, left + 120)
@@ -117,7 +118,7 @@ def test_a_full_history_sheet_is_landscape():
 # Overview
 
 
-@pytest.mark.parametrize("images", [1, 2, 6, 7, 8, 9, 10, 12])
+@pytest.mark.parametrize("images", [1, 2, 5, 6, 7, 8, 9, 10, 12])
 @pytest.mark.parametrize("steps", [1, 2, 8, 50])
 @pytest.mark.parametrize("right", [None, True])
 def test_an_overview_is_landscape(images, steps, right):
@@ -134,7 +135,7 @@ def cells(drawn, colour):
 
 @pytest.mark.parametrize(
     ("images", "steps", "shown", "times"),
-    [(1, 1, 1, 2), (6, 8, 6, 9), (6, 30, 6, 9), (7, 8, 7, 4), (9, 8, 9, 5), (9, 2, 9, 3), (12, 30, 10, 5)],
+    [(1, 1, 1, 2), (5, 8, 5, 9), (5, 30, 5, 9), (6, 8, 6, 4), (9, 8, 9, 5), (9, 2, 9, 3), (12, 30, 10, 5)],
 )
 def test_few_images_have_rows_of_eight_steps_and_many_have_columns_of_up_to_four(images, steps, shown, times):
     photo = np.full((SIDE, SIDE, 3), 77, np.uint8)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pickle
+import re
 import struct
+import subprocess
 import sys
 import types
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ import pytest
 from vizcallbacks.pretrained import torch_file
 from vizcallbacks.pretrained.torch_file import read_state_dict
 
+ROOT = Path(__file__).parents[2]
 MAGIC, PROTOCOL = 119547037146038801333356, 1001
 MACHINE = {
     "protocol_version": 1001,
@@ -205,6 +210,8 @@ def in_storage(*layout, **options):
         (((-2, 3), (3, 1)), {}, "whole numbers"),
         (((2, 3), (-3, 1)), {}, "whole numbers"),
         (((2.0, 3), (3, 1)), {}, "whole numbers"),
+        (((2, 3), (2**63, 1)), {}, "whole numbers below"),
+        (((1,) * 33, (1,) * 33), {}, "at most 32 axes, got 33"),
         (((2, 3), (3, 1)), {"device": "cuda:0"}, "on the CPU"),
         (((2, 3), (3, 1)), {"kind": "FooStorage"}, "torch.FooStorage, which no tensor needs"),
         (((2, 3), (3, 1)), {"size": 7}, "storage 1 must have 7 elements, got 6"),
@@ -213,6 +220,77 @@ def in_storage(*layout, **options):
 def test_a_tensor_that_does_not_fit_its_numbers_is_refused(torch_names, layout, options, words):
     with pytest.raises(ValueError, match=words):
         read_state_dict(written(*in_storage(*layout, **options)))
+
+
+def test_the_step_along_an_axis_of_length_1_does_not_matter(torch_names):
+    found, storages = in_storage((1, 6, 1), (2**62, 1, 2**63 - 1))
+    assert read_state_dict(written(found, storages))["weight"].tolist() == [[[n] for n in range(6)]]
+    found, storages = in_storage((1,) * 32, (6,) * 32)
+    assert read_state_dict(written(found, storages))["weight"].ndim == 32
+
+
+OTHERS = {"larger": {"size": 2**30}, "smaller": {"size": 5}, "another kind": {"kind": "LongStorage"}}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("other", OTHERS)
+def test_tensors_that_tell_different_things_of_one_storage_are_refused(torch_names, other, first):
+    """A reader that believes one of them would let the other read beyond the file's bytes."""
+    right, storages = one_tensor()
+    wrong = {"other": Tensor(Storage(np.arange(6, dtype="<f4"), **OTHERS[other]), (2, 2), (2, 1))}
+    found = {**wrong, **right} if first else {**right, **wrong}
+    with pytest.raises(ValueError, match=r"storage 1 must be one of \('<.*for all of its tensors, got \('<"):
+        read_state_dict(written(found, storages))
+
+
+def nested(end):
+    """A pickle of a tuple that holds another twice, which holds another twice, ... 2 ** 60 in all; then `end`."""
+    return b"\x80\x02)" + b"".join(b"q%c0h%ch%c\x86" % (n, n, n) for n in range(60)) + end
+
+
+BOMBS = {
+    # what hashing, comparing, printing or making room for would take for ever, or all memory
+    "a key": b"\x80\x02}" + nested(b"K\x01s.")[2:],
+    "a key of several": b"\x80\x02}(" + nested(b"K\x01u.")[2:],
+    "a key of a dictionary at once": b"\x80\x02(" + nested(b"K\x01d.")[2:],
+    "a key of an ordered dictionary": b"\x80\x02ccollections\nOrderedDict\n]"
+    + nested(b"K\x01\x86a\x85R.")[2:],
+    "a member of a set": b"\x80\x04\x8f(" + nested(b"\x90.")[2:],
+    "a member of a frozen set": b"\x80\x04(" + nested(b"\x91.")[2:],
+    "a magic number": nested(b"."),
+    "a memo of 2**31 entries": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "an array of 2**40 bytes": b"\x80\x05\x96\x00\x00\x00\x00\x00\x01\x00\x00.",
+    "bytes of 2**40": b"\x80\x04\x8e\x00\x00\x00\x00\x00\x01\x00\x00.",
+    "a frame of 2**40 bytes": b"\x80\x04\x95\x00\x00\x00\x00\x00\x01\x00\x00.",
+}
+
+
+def test_a_few_bytes_cannot_take_all_time_or_memory(tmp_path):
+    """In a process of its own, with 2 GB of memory."""
+    for number, place in itertools.product(range(len(BOMBS)), (0, 3)):
+        parts = [pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, MACHINE, {}, [])]
+        parts[place] = list(BOMBS.values())[number]
+        (tmp_path / f"{number}-{place}.pth").write_bytes(b"".join(parts))
+    code = """
+import resource, sys
+from vizcallbacks.pretrained.torch_file import read_state_dict
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB
+before = peak()
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        read_state_dict(data)
+    except ValueError:
+        assert peak() < before + 50_000, path
+    else:
+        raise SystemExit(path)
+print("all refused")
+"""
+    line = [sys.executable, "-c", code, *map(str, tmp_path.iterdir())]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.stderr) == ("all refused\n", "")
 
 
 @pytest.mark.parametrize("found", [[1, 2], {"a": 1.5}, {"a": {"b": None}}, {3: None}, None, "text"])
@@ -239,4 +317,25 @@ def test_any_changed_byte_gives_tensors_or_a_clear_error(torch_names):
             refused += 1
         else:
             assert all(isinstance(array, np.ndarray) for array in found.values())
+    assert refused > 1000
+
+
+def test_mutated_files_give_tensors_of_their_own_bytes_or_a_clear_error(torch_names, tmp_path):
+    """By hand with more: ``python -m tests.pretrained.fuzz_torch_file FILE 100000``."""
+    numbers, flags = (
+        Storage(np.arange(24, dtype="<f4"), "7"),
+        Storage(np.array([True, False]), "10", "BoolStorage"),
+    )
+    state = {
+        "plain": Tensor(numbers, (2, 3, 4), (12, 4, 1)),
+        "part": Tensor(numbers, (1, 2, 2), (9, 4, 1), offset=13),
+        "flags": Tensor(flags, (2,), (1,)),
+    }
+    (tmp_path / "a.pth").write_bytes(written(state, [numbers, flags]))
+    line = [sys.executable, "-m", "tests.pretrained.fuzz_torch_file", tmp_path / "a.pth", "4000"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
+    read, refused = map(int, re.findall(r"(\d+) (?:read|refused)", done.stdout))
+    assert read + refused == 4000
+    assert read > 300
     assert refused > 1000

@@ -15,9 +15,9 @@ import vizcallbacks as vc
 from vizcallbacks.pictures.grid import Header
 from vizcallbacks.pictures.lettering import AMBER
 from vizcallbacks.pictures.panels import WIDTH, side_by_side
-from vizcallbacks.regression.report_files import picture, save_json, save_junit, save_picture
+from vizcallbacks.regression.report_files import _various, picture, save_json, save_junit, save_picture
 
-from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
+from ..helpers.checked import ON_OBJECT, ON_TAG, at, probe_set, snapshot
 
 PROBE = probe_set()
 BASELINE = vc.Baseline.from_snapshots(snapshot(ON_OBJECT, PROBE), PROBE)
@@ -50,10 +50,26 @@ def test_the_picture_shows_the_worst_image_first_beside_its_baseline():
 
 def test_images_that_comply_are_not_on_amber():
     one, two = (picture(report(), PROBE, count=count) for count in (1, 2))
-    assert two.shape[1] == WIDTH
-    np.testing.assert_array_equal(two[: len(one)], one)
+    assert two.shape[1] == 2 * WIDTH + 16
+    np.testing.assert_array_equal(two[: len(one), :WIDTH], one)
     assert (one == AMBER).all(axis=2).any()
-    assert not (two[len(one) :] == AMBER).all(axis=2).any()
+    assert not (two[:, WIDTH:] == AMBER).all(axis=2).any()
+
+
+def test_the_worst_are_of_different_classes_and_causes_and_stand_two_by_two():
+    probe = probe_set(8)  # classes 0, 1, 2, 0, 1, 2, 0, 1
+    tag, far = at(3, 3, 8), at(0, 0, 8)
+    maps = np.concatenate([tag[:4], far[4:]])
+    maps[[0, 3, 6]] *= 1 + np.arange(3)[:, None, None] / 10
+    checked = vc.compare(snapshot(maps, probe, step=8), None, {"energy/tag": "<= 0.05"}, probe=probe)
+    chosen = _various(checked, 3)
+    assert chosen[0] == checked.worst(1)[0]
+    assert {int(probe.labels[i]) for i in chosen} == {0, 1, 2}
+    assert set(chosen) <= set(checked.violations())
+    assert sorted(_various(checked, 8)) == list(range(8))
+    drawn = picture(checked, probe, count=4)
+    assert drawn.shape[1] == 2 * WIDTH + 16
+    assert drawn.shape[1] > drawn.shape[0]
 
 
 def test_the_scale_of_a_net_does_not_show():
@@ -64,13 +80,13 @@ def test_dead_maps_and_rules_alone_can_be_drawn():
     dead = picture(report(0 * ON_OBJECT), PROBE)
     alone = picture(report(ON_TAG, None, {"energy/tag": "<= 0.05"}), PROBE)
     assert dead.dtype == alone.dtype == np.uint8
-    assert dead.shape[1] == alone.shape[1] == WIDTH
+    assert dead.shape[1] == alone.shape[1] == 2 * WIDTH + 16
 
 
 def test_maps_that_are_not_finite_can_be_drawn():
     maps = ON_TAG.copy()
     maps[0, 0, 0], maps[1, 0, 0] = np.nan, np.inf
-    assert picture(report(maps), PROBE).shape[1] == WIDTH
+    assert picture(report(maps), PROBE).shape[1] == 2 * WIDTH + 16
 
 
 def test_another_probe_set_and_no_map_are_refused():

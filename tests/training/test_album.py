@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.helpers.probes import probe_set as noise
 from vizcallbacks.measures.of_two_maps import SIMILARITY
 from vizcallbacks.pictures.grid import Header
 from vizcallbacks.pictures.panels import TitledMap, panel
@@ -17,18 +18,17 @@ from vizcallbacks.pictures.peak_sheet import peak_sheet
 from vizcallbacks.pictures.peaks import peaks
 from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.sheets import Track, history_sheet, overview
-from vizcallbacks.probes.probe_set import ProbeSet
 from vizcallbacks.regression.snapshot import Snapshot, measure_maps
 from vizcallbacks.tensorboard.event_log import EventLog
-from vizcallbacks.training.album import KEPT, PANEL_WIDTH, Album
+from vizcallbacks.training.album import KEPT, Album, sizes_for
 from vizcallbacks.training.curves import description
 
 CLASSES = ["cat", "dog"]
 
 
-def probe_set(count=2, **more):
-    images = np.random.default_rng(0).normal(size=(count, 3, 12, 16)).astype(np.float32)
-    return ProbeSet(images, **{"labels": np.arange(count) % 2, "class_names": CLASSES, **more})
+def probe_set(count=2, **instead):
+    facts = {"labels": np.arange(count) % 2, "class_names": CLASSES, "masks": {}}
+    return noise(count, (12, 16), **{**facts, **instead})
 
 
 def cams(seed, count=2, scale=1.0):
@@ -86,6 +86,8 @@ def test_tensorboard_holds_every_tag_step_size_and_pixel(tmp_path):
         for step, now in enumerate(maps):
             jobs = album.add(snapshot(step, now, score=[step, 2 * step]), {"grad_cam": now})
             assert all(log.submit(job) for job in jobs)
+        for job in album.sheets(2):
+            log.submit(job)
     assert log.dropped == 0
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0})
     events.Reload()
@@ -115,12 +117,10 @@ def test_tensorboard_holds_every_tag_step_size_and_pixel(tmp_path):
     for i, label in enumerate(CLASSES):
         scale = max(float(now[i].max()) for now in maps)  # the largest so far
         shown = TitledMap("Grad-CAM", maps[2][i], "cam", scale)
-        expected[f"attention_panels/0{i}_{label}"] = panel(
-            probe.pictures[i], [shown], headers[2][i], PANEL_WIDTH
-        )
-        captions = ["start", "epoch 1", "epoch 2"]
+        expected[f"attention_panels/0{i}_{label}"] = panel(probe.pictures[i], [shown], headers[2][i], 375)
+        captions = ["start", "1", "2"]
         entries = [(replace(headers[step][i], epoch=captions[step]), maps[step][i]) for step in range(3)]
-        sheet = history_sheet(probe.pictures[i], entries, f"Grad-CAM · {label}")
+        sheet = history_sheet(probe.pictures[i], entries, f"Grad-CAM · {label} · epoch 2", side=80)
         expected[f"attention_panels_history/0{i}_{label}"] = sheet
     for tag, picture in expected.items():
         written = events.Images(tag)
@@ -140,7 +140,7 @@ def test_tensorboard_holds_every_tag_step_size_and_pixel(tmp_path):
 # Which pictures, and when
 
 
-def test_sheets_are_drawn_anew_at_powers_of_two_and_half_way_between():
+def test_overview_and_peaks_are_drawn_anew_at_powers_of_two_and_half_way_between_histories_at_powers_of_two():
     album, jobs = Album(probe_set(), ("grad_cam",), show=1), []
     for step in range(1, 40):
         jobs += album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
@@ -148,7 +148,7 @@ def test_sheets_are_drawn_anew_at_powers_of_two_and_half_way_between():
     drawn = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
     assert steps_of(made, "attention/overview") == drawn
     assert steps_of(made, "attention/peaks") == drawn
-    assert steps_of(made, "attention_panels_history/") == drawn
+    assert steps_of(made, "attention_panels_history/") == [1, 2, 4, 8, 16, 32]
     assert steps_of(made, "attention_panels/") == list(range(1, 40))
 
 
@@ -243,7 +243,7 @@ def test_where_the_net_is_wrong_the_panel_also_tells_why_it_predicts_what_it_doe
     header = Header("dog", "cat", float(np.float32(0.6)), "epoch 1", False)
     scale = float(max(maps[1].max(), other[1].max()))
     shown = [TitledMap("why dog?", maps[1], "cam", scale), TitledMap("why cat?", other[1], "cam", scale)]
-    expected = panel(probe.pictures[1], shown, header, PANEL_WIDTH)
+    expected = panel(probe.pictures[1], shown, header, 375)
     np.testing.assert_array_equal(made.pictures["attention_panels/01_dog", 1], expected)
     alone = Recorder(*Album(probe, ("grad_cam",), 2).add(taken, {"grad_cam": maps}))
     assert (alone.pictures["attention_panels/01_dog", 1].shape) != expected.shape
@@ -259,7 +259,7 @@ def test_panels_have_the_outlines_of_the_masks():
     made = Recorder(*Album(probe, ("grad_cam",), 2).add(snapshot(1, maps, probe=probe), {"grad_cam": maps}))
     header = Header("cat", "cat", float(np.float32(0.6)), "epoch 1", True)
     shown = TitledMap("Grad-CAM", maps[0], "cam", float(maps[0].max()))
-    expected = panel(probe.pictures[0], [shown], header, PANEL_WIDTH, [masks["object"][0]])
+    expected = panel(probe.pictures[0], [shown], header, 375, [masks["object"][0]])
     np.testing.assert_array_equal(made.pictures["attention_panels/00_cat", 1], expected)
 
 
@@ -270,7 +270,7 @@ def test_each_image_shown_gets_its_own_map_from_memory_and_from_disk():
     for i, label in ((0, "cat"), (2, "cat"), (4, "cat")):
         header = Header(label, "cat", float(np.float32(0.6)), "epoch 1", True)
         shown = TitledMap("Grad-CAM", maps[i], "cam", float(maps[i].max()))
-        expected = panel(probe.pictures[i], [shown], header, PANEL_WIDTH)
+        expected = panel(probe.pictures[i], [shown], header, 375)
         np.testing.assert_array_equal(made.pictures[f"attention_panels/0{i}_{label}", 1], expected)
     assert again.add(snapshot(1, maps, 5)) == []
     np.testing.assert_array_equal(again.overview(), album.overview())
@@ -297,7 +297,7 @@ def test_the_first_map_of_the_cam_family_is_the_sheets_or_else_the_first():
         jobs = Album(probe_set(), methods, show=2).add(snapshot(1, cams(0)), maps)
         made = Recorder(*jobs)
         assert ("attention/overview_" + main, 1) in made.pictures
-        assert made.pictures["attention_panels/00_cat", 1].shape[1] == PANEL_WIDTH
+        assert made.pictures["attention_panels/00_cat", 1].shape[1] == 375
 
 
 def test_snapshots_from_disk_go_into_sheets_and_are_not_logged():
@@ -354,6 +354,11 @@ def test_large_maps_are_kept_small():
     assert album._pages[0].maps.shape == (2, 56, 28)
     magnitude = maps[0].max(axis=0)  # 4 x 4 pixels become one
     np.testing.assert_allclose(album._pages[0].maps[0, 5, 7], magnitude[20:24, 28:32].mean(), rtol=1e-5)
+
+
+def test_panels_of_small_pictures_are_as_wide_as_a_card_of_tensorboard():
+    sizes = [sizes_for((9, side, side // 2, 3)) for side in (1, 80, 81, 5000)]
+    assert sizes == [(375, 80), (375, 80), (512, 120), (512, 120)]
 
 
 # Labels

@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 import vizcallbacks as vc
+from vizcallbacks.attribution.methods import DEFAULT_METHODS
 from vizcallbacks.regression.snapshot import list_snapshots, snapshot_path, step_of
+from vizcallbacks.training.album import Album
 from vizcallbacks.training.run_folder import missing_steps
 
 from ..benchmarks import kills
 from ..helpers import events
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set
+from ..helpers.probes import probe_set
 from .test_faults import ENVIRONMENT, ROOT
 
 
@@ -52,7 +54,8 @@ def killed_while_it_draws(run, steps):
         import os, signal, threading
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.helpers.training import probe_set, train
+        from tests.helpers.probes import probe_set
+        from tests.helpers.training import train
         net = small_net()
         monitor = vc.AttentionMonitor(probe_set(), {str(run)!r}, image_format="png", on_error="raise")
         monitor.snapshot(net, 0)
@@ -72,7 +75,7 @@ def panel_steps(run):
     return {
         tag: [step for step, _ in shown]
         for tag, shown in events.pictures(run).items()
-        if tag.startswith("attention/")
+        if tag.startswith("attention_panels/")
     }
 
 
@@ -83,7 +86,7 @@ def curve_steps(run, tag):
 def test_files_and_curves_wait_for_no_picture_of_any_snapshot(tmp_path):
     killed_while_it_draws(tmp_path, 4)
     assert [step_of(path) for path in list_snapshots(tmp_path)] == [0, 1, 2, 3]
-    assert curve_steps(tmp_path, "attention_score/_mean") == [0, 1, 2, 3]
+    assert curve_steps(tmp_path, "attention_mean/score") == [0, 1, 2, 3]
     assert list(panel_steps(tmp_path).values()) == [[0]] * 3
 
 
@@ -93,17 +96,20 @@ def test_the_next_training_draws_them_from_the_files_before_its_own(tmp_path, ca
         monitor.snapshot(small_net(), 4)
     assert (monitor.failures, caplog.records) == (0, [])
     assert list(panel_steps(tmp_path).values()) == [[0, 1, 2, 3, 4]] * 3
-    assert curve_steps(tmp_path, "attention_score/_mean") == [0, 1, 2, 3, 4]
+    assert curve_steps(tmp_path, "attention_mean/score") == [0, 1, 2, 3, 4]
     # they are those that would have been drawn, of the map that the file holds
     snapshots = [vc.Snapshot.load(path) for path in list_snapshots(tmp_path)[:4]]
-    album = vc.AttentionMonitor(probe_set(), tmp_path / "other")._journal.album
+    album = Album(probe_set(), DEFAULT_METHODS, show=12)
     expected = {}
 
     class Sink:
         def image(self, tag, picture, step):
             expected[tag, step] = picture
 
-        def scalar(self, tag, value, step):
+        def scalar(self, tag, value, step, description):
+            pass
+
+        def text(self, tag, text, step):
             pass
 
     for snapshot in snapshots:
@@ -111,7 +117,7 @@ def test_the_next_training_draws_them_from_the_files_before_its_own(tmp_path, ca
             job(Sink())
     for tag, shown in events.pictures(tmp_path).items():
         for step, data in shown:
-            if 0 < step < 4 and tag.startswith("attention/"):
+            if 0 < step < 4 and tag.startswith("attention_panels/"):
                 drawn = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
                 np.testing.assert_array_equal(drawn, expected[tag, step])
 
@@ -125,7 +131,7 @@ def test_a_run_without_event_files_gets_its_newest_pictures_back(tmp_path):
     with vc.AttentionMonitor(probe_set(), tmp_path, show=1) as monitor:
         monitor.snapshot(small_net(), 30)
     assert list(panel_steps(tmp_path).values()) == [list(range(6, 31))]  # 24, and its own
-    assert curve_steps(tmp_path, "attention_score/_mean") == list(range(31))
+    assert curve_steps(tmp_path, "attention_mean/score") == list(range(31))
 
 
 # Holes
@@ -175,7 +181,7 @@ def signalled(tmp_path, before, then="time.sleep(60)"):
         import os, signal, sys, time
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.helpers.training import probe_set
+        from tests.helpers.probes import probe_set
         net = small_net()
         {before}
         monitor = vc.AttentionMonitor(probe_set(), {str(tmp_path)!r}, drain_on=signal.SIGTERM)

@@ -20,8 +20,9 @@ from vizcallbacks.regression.snapshot import list_snapshots
 from vizcallbacks.training.curves import description
 
 from ..helpers.nets import images, random_state, small_net, state_of
+from ..helpers.probes import probe_set
 from ..helpers.tensorboard_server import tensorboard
-from ..helpers.training import probe_set, train
+from ..helpers.training import train
 
 
 def read(run):
@@ -46,7 +47,7 @@ def test_tensorboards_own_server_shows_each_probe_and_epoch(tmp_path):
         return len(client.tags("images").get("run", {})) >= 7 and "run" in client.tags("scalars")
 
     with tensorboard(tmp_path, loaded) as client:
-        groups = {"attention_panels": 512, "attention_panels_history": None}
+        groups = {"attention_panels": 375, "attention_panels_history": None}
         for group, width in groups.items():
             for tag in TAGS:
                 shown = client.images("run", f"{group}/{tag}")
@@ -275,3 +276,41 @@ def test_the_log_thread_is_not_needed_to_take_a_snapshot(tmp_path):
     release.set()
     monitor.close()
     assert len(list_snapshots(tmp_path)) == 1
+
+
+class Counting(gluon.nn.Sequential):
+    """Keeps state in `forward`: counts its calls, and a moving mean that it writes into a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.mean = self.params.get("mean", shape=(1,), init="zeros", grad_req="null")
+        self.add(gluon.nn.Conv2D(6, 3, padding=1, in_channels=3, activation="relu"))
+
+    def forward(self, x):
+        self.calls += 1
+        y = super().forward(x)
+        self.mean.set_data(0.9 * self.mean.data() + 0.1 * y.mean().reshape(1))
+        return y
+
+
+def test_blocks_that_keep_state_in_forward_are_named_once_and_snapshots_tell(tmp_path, caplog):
+    net = gluon.nn.Sequential()
+    net.add(Counting(), gluon.nn.GlobalAvgPool2D(), gluon.nn.Dense(4, in_units=6))
+    net.initialize()
+    net(mx.nd.array(images(2)))
+    before = net[0].calls, net[0].mean.data().asnumpy().tobytes()
+    with vc.AttentionMonitor(probe_set(), tmp_path, on_error="raise") as monitor:
+        taken = [monitor.snapshot(net, step) for step in range(3)]
+    assert (net[0].calls, net[0].mean.data().asnumpy().tobytes()) == before
+    assert [snapshot.pure for snapshot in taken] == [False] * 3
+    assert [vc.Snapshot.load(path).pure for path in list_snapshots(tmp_path)] == [False] * 3
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("block '0' writes state in forward; it was put back")
+
+
+def test_ordinary_nets_are_pure_which_nobody_is_told(tmp_path, caplog):
+    for hybridize in (False, True):
+        with vc.AttentionMonitor(probe_set(), tmp_path / str(hybridize), on_error="raise") as monitor:
+            assert monitor.snapshot(small_net(hybridize=hybridize), 0).pure is True
+    assert caplog.records == []

@@ -18,8 +18,9 @@ from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
 from ..helpers.nets import images, small_net
+from ..helpers.probes import probe_set
 from ..helpers.tensorboard_server import tensorboard
-from ..helpers.training import probe_set, train
+from ..helpers.training import train
 
 BATCHES = 3  # in an epoch
 
@@ -184,8 +185,10 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
         points = client.scalars("run", "attention_mean/entropy")
         assert [step for step, _ in points] == [0, 1, 2, 3]
         assert points[2][1] == pytest.approx(after[2].measures["entropy"].mean(), rel=1e-6)
+        panels = client.images("run", "attention_panels/00_cat")
+        assert [step for step, _ in panels] == [0, 1, 2, 3]
         pictures = client.images("run", "attention_panels_history/00_cat")
-        assert [step for step, _ in pictures] == [0, 1, 2, 3]
+        assert [step for step, _ in pictures] == [0, 1, 3]  # drawn anew at doubling numbers of snapshots
         assert pictures[-1][1] == shown["attention_panels_history/00_cat"]
 
 
@@ -208,16 +211,16 @@ def test_a_resumed_training_shows_no_step_twice(tmp_path):
     """The one that both take, at the checkpoint, is the same: what the first has logged is not logged again."""
     fit(tmp_path / "run", tmp_path / "a", epochs=2)
     fit(tmp_path / "run", tmp_path / "a", epochs=4, seed=1)
-    for tag in ("attention/00_cat", "attention_history/00_cat", "attention_overview/grad_cam"):
+    for tag in ("attention_panels/00_cat", "attention_panels_history/00_cat", "attention/overview_grad_cam"):
         assert steps_under(tmp_path / "run", tag) == [0, 1, 2, 3, 4]
-    curve = [step for step, value in events.values(tmp_path / "run") if value.tag == "attention_score/_mean"]
+    curve = [step for step, value in events.values(tmp_path / "run") if value.tag == "attention_mean/score"]
     assert curve == [0, 1, 2, 3, 4]
 
 
 def test_the_same_step_of_other_weights_replaces_what_was_logged(tmp_path):
     loop(tmp_path, 0, 2, small_net())
     loop(tmp_path, 2, 3, small_net())
-    assert steps_under(tmp_path, "attention/00_cat") == [0, 1, 2, 2, 3]
+    assert steps_under(tmp_path, "attention_panels/00_cat") == [0, 1, 2, 2, 3]
 
 
 # Folders

@@ -3,38 +3,72 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from ..checks import check_whole
-from ..mxnet_door import autograd, gluon, mx
-from ..nets.blocks import block_paths, cells, conv_layers, find_layers, layout_of
-from ..nets.inputs import Inputs, failed, initialise
+from ..checks import check_whole, names_arguments
+from ..mxnet_door import autograd, gluon
+from ..nets.blocks import ConvLayer, block_paths, cells, conv_layers, find_layers, layout_of
+from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..nets.passes import Passes
 from ..nets.runner import Runner
-from ..nets.tape import Pass
+from ..nets.tape import IndependentError, Pass
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, METHODS, check_methods
-from .result import Attributions, predictions_of, softmax
-from .targets import score_of
+from .outputs import check_output, kind_of, predictions_of, probabilities_of
+from .result import Attributions
+from .target import Target
+from .targets import target_of
 
 
+@overload
 def explain(
     net: gluon.Block,
-    images,
-    methods: Sequence[str] | str = DEFAULT_METHODS,
+    images: Any,
+    methods: Sequence[str] | str = ...,
     *,
-    layer=None,
-    targets=None,
+    layer: str | ConvLayer | None = None,
+    targets: Any = None,
     batch_size: int = 16,
     extra: Sequence = (),
+    output: str | None = None,
     compiled: bool | None = None,
-) -> Any:
+) -> Attributions: ...
+
+
+@overload
+def explain(
+    net: gluon.Block,
+    images: Any,
+    methods: Sequence[str] | str = ...,
+    *,
+    layer: list | tuple,
+    targets: Any = None,
+    batch_size: int = 16,
+    extra: Sequence = (),
+    output: str | None = None,
+    compiled: bool | None = None,
+) -> list[Attributions]: ...
+
+
+@names_arguments
+def explain(
+    net: gluon.Block,
+    images: Any,
+    methods: Sequence[str] | str = DEFAULT_METHODS,
+    *,
+    layer: Any = None,
+    targets: Any = None,
+    batch_size: int = 16,
+    extra: Sequence = (),
+    output: str | None = None,
+    compiled: bool | None = None,
+) -> Attributions | list[Attributions]:
     """Show what `net` bases a score on, for each image.
 
     The net is instrumented for the length of the call and left as it was, to the bit.
@@ -52,14 +86,22 @@ def explain(
         The layer of the CAM family: a Conv2D of the net, its name, or its path ("features.8.1.body.3").
         Its output is what the block returns, after its own activation if it has one. None: the last Conv2D to
         run that depends on the image and whose output is larger than 1 x 1 and has a part in the score. A layer
-        that runs several times counts where it ran last on the way from the image to the score.
-    targets : None, "label", int, (N,) ints or callable
-        The class whose score is explained: the predicted one, the probe's label, one for all, one for each; or a
-        function from the net's outputs to scores, (N,) NDArray, by MXNet operators.
+        that runs several times counts where it ran last on the way from the image to the score. For the targets
+        of segmentation and detection, whose last Conv2D computes the scores themselves: the last with another
+        Conv2D between it and the scores.
+    targets : None, "label", int, (N,) ints, Target or callable
+        The class whose score is explained: the predicted one, the probe's label, one for all, one for each. Or a
+        target of `vizcallbacks.targets`: of one of several outputs, a contrast of two classes, segmentation,
+        detection, several labels. Or a function from the net's outputs for a batch to its scores, (n,) NDArray, by
+        MXNet operators; if it takes a second argument, it gets the numbers of the batch's images, (n,) ints.
     batch_size : int
         Images per pass; bounds the memory.
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
+    output : "logits", "probabilities", "sigmoid" or None
+        What outputs (N, classes) are, for `Attributions.probabilities`: to be taken through softmax, as they are,
+        or each through a sigmoid. None: probabilities if every image's are at least 0 and sum to 1, otherwise
+        logits; a single output has no probability then. Scores are always those before.
     compiled : bool or None
         Deprecated, and without effect: there is one way through a net, by its graph. `Attributions.route` tells
         where the graph is from.
@@ -74,6 +116,23 @@ def explain(
     TypeError, ValueError
         If an argument is invalid, or the net holds what cannot be explained right: a layer without maps of the
         images, an operator that draws random numbers in predict mode, an operator in Python.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> result = vc.explain(net, images, ("grad_cam", "saliency"), targets=1)
+    >>> result
+    Attributions(3 images of 16x16, grad_cam, saliency, layer '0')
+    >>> result["grad_cam"].shape, result.at_image_size("grad_cam").shape
+    ((3, 14, 14), (3, 16, 16))
+    >>> why = vc.explain(net, images, "gradient", targets=vc.targets.contrast(0, 1))
+    >>> np.allclose(why.scores, result.outputs[:, 0] - result.outputs[:, 1], atol=1e-6)
+    True
     """
     if compiled is not None:
         warnings.warn(
@@ -84,17 +143,22 @@ def explain(
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = check_methods(methods)
     check_whole("batch_size", batch_size)
-    choose = score_of(targets, probe.labels, len(probe))
+    check_output(output)
+    target = target_of(targets, probe.labels, len(probe))
     layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
     inputs = Inputs(net, probe.images, extra)
-    initialise(net, inputs.batch(slice(0, 1)))
+    inputs.initialise(net)
     chunks: list[_Chunk] = []
     with instrumented(net) as runner:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
-            chunks.append(_explain_chunk(runner, inputs, part, methods, layers, choose, batch_size))
+            chunks.append(_explain_chunk(runner, inputs, part, methods, layers, target, batch_size))
             layers = chunks[0].layers
+        remarks = chunks[0].remarks
     outputs = _joined([chunk.outputs for chunk in chunks])
+    target = chunks[0].target.joined([chunk.target for chunk in chunks[1:]])
+    kind = output if outputs is None or output is not None else kind_of(outputs)
+    probabilities = None if outputs is None else probabilities_of(outputs, kind)
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
     results = [
         Attributions(
@@ -102,9 +166,11 @@ def explain(
             layer=None if one is None else paths[one],
             image_size=(probe.images.shape[2], probe.images.shape[3]),
             outputs=outputs,
-            probabilities=None if outputs is None else softmax(outputs),
-            predictions=None if outputs is None else predictions_of(outputs),
-            targets=_joined([chunk.targets for chunk in chunks]),
+            probabilities=probabilities,
+            predictions=None if outputs is None else predictions_of(outputs, probabilities),
+            output=kind,
+            targets=target.classes,
+            target=target,
             scores=np.concatenate([chunk.scores for chunk in chunks]),
             coverage=runner.coverage,
             notes=_joined_values([chunk.notes[index] for chunk in chunks]),
@@ -112,6 +178,7 @@ def explain(
             route=runner.route or "",
             reason=runner.reason,
             purity=runner.purity,
+            remarks=remarks,
         )
         for index, one in enumerate(layers or [None])
     ]
@@ -130,8 +197,9 @@ class _Chunk:
     maps: list[dict[str, np.ndarray]]
     notes: list[dict[str, np.ndarray]]
     outputs: np.ndarray | None
-    targets: np.ndarray | None
+    target: Target
     scores: np.ndarray
+    remarks: tuple[str, ...]
 
 
 def _explain_chunk(
@@ -140,7 +208,7 @@ def _explain_chunk(
     part: slice,
     methods: Sequence[str],
     layers: list | None,
-    choose: Callable,
+    target: Target,
     batch_size: int,
 ) -> _Chunk:
     """One batch: a forward pass, then as many walks backwards as the methods need.
@@ -149,20 +217,29 @@ def _explain_chunk(
     """
     images, *extra = inputs.batch(part)
     needs = _needs(methods)
-    try:
+    with inputs.told(images):
         guided = "guided_gradient" in needs
         image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
-        if layers is None:
+        if layers is None and target.spatial:
+            run = runner.forward(images, None, extra, image=image, guided=guided)
+        elif layers is None:
             run = runner.forward_to_last(images, extra, image=image, guided=guided)
         else:
             run = runner.forward(images, layers, extra, image=image, guided=guided)
-        outputs = class_outputs(run.outputs)
-        with autograd.record(train_mode=False):
-            score, classes = choose(run.outputs, outputs, part)
-        run.tape.close(score)
+        try:
+            chosen, score = scored(run, target.pick(part))
+        except IndependentError as error:
+            if not layers or image:
+                raise
+            raise ValueError(_no_part(runner, images, extra, target.pick(part), layers)) from error
+        outputs = chosen.answers(run.outputs)
+        remarks: tuple[str, ...] = ()
         if layers is None:
-            layers = [default_layer(run)]
+            found, remarks = default_layer(run, target.spatial)
+            layers = [found]
         tapped = taps(run, layers, runner)
+        if layers and not any(run.tape.reached(tapped)):
+            raise ValueError(_no_part(runner, images, extra, target.pick(part), layers))
         shared: dict[str, Any] = {"images": inputs.images[part]}
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
@@ -173,14 +250,12 @@ def _explain_chunk(
         activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
         del run  # and with it the record: methods of many passes need the memory
-        fixed = score_of(classes, None, len(score)) if classes is not None else choose
-        whole = slice(0, len(score)) if classes is not None else part
         shared["passes"] = Passes(
             runner,
             inputs.images[part],
             inputs.to_net,
             extra,
-            lambda raw: fixed(raw, class_outputs(raw), whole)[0],
+            chosen.score,
             batch_size,
         )
         maps, notes = [], []
@@ -189,12 +264,11 @@ def _explain_chunk(
             if layers:
                 own["activation"] = channels_first(layers[index], activations[index])
                 own["gradient"] = channels_first(layers[index], gradients[index])
-            found = _apply(methods, {**shared, **own})
-            maps.append(found[0])
-            notes.append(found[1])
-    except mx.MXNetError as error:
-        raise failed(images, error) from error
-    return _Chunk(layers, maps, notes, outputs, classes, _single(score))
+            applied = _apply(methods, {**shared, **own})
+            maps.append(applied[0])
+            notes.append(applied[1])
+    outputs = None if outputs is None else _single(outputs.asnumpy())
+    return _Chunk(layers, maps, notes, outputs, chosen, _single(score), remarks)
 
 
 def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
@@ -229,9 +303,21 @@ def channels_first(layer, array: np.ndarray) -> np.ndarray:
     return _single(array.transpose(axes))
 
 
-def default_layer(run: Pass):
-    """The last Conv2D to run with an output larger than 1 x 1 and a part in the score; ValueError if none."""
-    reached = run.tape.reached([output for _, output in run.ran])
+def default_layer(run: Pass, spatial: bool = False) -> tuple[ConvLayer, tuple[str, ...]]:
+    """The last Conv2D to run with an output larger than 1 x 1 and a part in the score; ValueError if none.
+
+    For spatial targets the last with another Conv2D between it and the score, if there is one. Second: remarks.
+    """
+    outputs = [output for _, output in run.ran]
+    remarks: tuple[str, ...] = ()
+    reached = run.tape.reached(outputs, through=True) if spatial else []
+    if not any(reached):
+        reached = run.tape.reached(outputs)
+        if spatial:
+            remarks = (
+                "the layer computes the scores themselves, as no other Conv2D is between it and them: its maps "
+                "show the net's output",
+            )
     large = [
         layer
         for (layer, output), by_gradient in zip(run.ran, reached)
@@ -242,7 +328,7 @@ def default_layer(run: Pass):
             "no Conv2D on the way from the image to the target's score gave an output larger than 1 x 1, so there "
             "is nothing to map; use larger images, or name a layer"
         )
-    return large[-1]
+    return large[-1], remarks
 
 
 def taps(run: Pass, layers: list, runner: Runner) -> list:
@@ -276,7 +362,23 @@ def taps(run: Pass, layers: list, runner: Runner) -> list:
     return found
 
 
-def class_outputs(outputs) -> np.ndarray | None:
-    """The net's outputs as (n, classes) float32, if that is what they are."""
-    single = isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 2
-    return outputs.asnumpy().astype(np.float32) if single else None
+def _no_part(runner: Runner, images: Any, extra: list, target: Target, layers: list[ConvLayer]) -> str:
+    """What to say of layers on which the score does not depend."""
+    run = runner.forward(images, None, extra, guided=False)
+    scored(run, target)
+    reached = run.tape.reached([output for _, output in run.ran])
+    paths = dict.fromkeys(runner.path_of(one) for (one, _), depends in zip(run.ran, reached) if depends)
+    named = ", ".join(repr(runner.path_of(one)) for one in layers)
+    return (
+        f"layer {named} has no part in the target's score, so there is nothing to map; layers that have: "
+        f"{', '.join(paths) or 'none'}"
+    )
+
+
+def scored(run: Pass, target: Target) -> tuple[Target, Any]:
+    """Fix a target of a pass's images on its outputs, score them, (n,) NDArray, and close the pass's record."""
+    chosen = target.fixed(run.outputs)
+    with autograd.record(train_mode=False):
+        score = chosen.score(run.outputs)
+    run.tape.close(score)
+    return chosen, score

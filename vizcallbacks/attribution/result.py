@@ -10,7 +10,9 @@ import numpy as np
 from ..nets.coverage import Coverage, Purity
 from ..probes.probe_set import ProbeSet
 from ..showing import Shown
+from .class_targets import Predicted
 from .methods import METHODS, upsample
+from .target import Target
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Attributions(Shown):
     outputs : ndarray, (N, classes), float32, or None
         What the net returned, before any softmax; None if that is not one (N, classes) array.
     probabilities : ndarray, (N, classes), float32, or None
-        Softmax of the outputs.
+        Of the outputs, as `output` says; None where they have none.
     predictions : ndarray, (N,), int64, or None
-        The class of the highest output; -1 where an output is NaN.
+        The class of the highest output; -1 where an output is NaN. Of a single output: 1 where its probability is
+        0.5 or more, else 0; None if it has no probability.
     targets : ndarray, (N,), int64, or None
         The classes explained; None if the targets were given as a callable.
     scores : ndarray, (N,), float32
@@ -38,10 +41,16 @@ class Attributions(Shown):
     coverage : Coverage
         What guided backpropagation covered of the net's activations; `relus`, `unguided` and `plain_activations`
         tell parts of it.
+    target : Target
+        What was explained, fixed on these images: as `targets` of another `explain` it is the same question again.
     probe : ProbeSet
         What was explained; made of the images if they were given as an array.
     notes : mapping of str to ndarray, (N,), float32
         What methods found beside their maps: "integrated_gradients/completeness_gap".
+    remarks : tuple of str
+        What to know about these maps, in sentences.
+    output : "logits", "probabilities", "sigmoid" or None
+        What the outputs were taken for.
     route : "traced" or "recorded"
         Where the net's graph is from: its symbols, or the record of one run of it.
     reason : str
@@ -64,6 +73,9 @@ class Attributions(Shown):
     route: str = "traced"
     reason: str = ""
     purity: Purity = field(default_factory=Purity)
+    remarks: tuple[str, ...] = ()
+    output: str | None = None
+    target: Target = field(default_factory=Predicted)
 
     @property
     def relus(self) -> tuple[int, int]:
@@ -86,10 +98,24 @@ class Attributions(Shown):
         """Whether the graph is the net's own, traced; see `route`."""
         return self.route == "traced"
 
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Probability of the predicted class, (N,) float32; None where there are no probabilities."""
+        if self.probabilities is None:
+            return None
+        several = self.probabilities.shape[1] > 1
+        both = self.probabilities if several else np.hstack([self.probabilities, 1 - self.probabilities])
+        return both.max(axis=1)
+
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:
             raise KeyError(f"method {method!r} was not computed; computed were: {', '.join(self.maps)}")
         return self.maps[method]
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        layer = "" if self.layer is None else f", layer {self.layer!r}"
+        return f"Attributions({len(self)} images of {height}x{width}, {', '.join(self.maps)}{layer})"
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -104,13 +130,3 @@ class Attributions(Shown):
         if METHODS[method].shape == "layer":
             return upsample(maps, self.image_size)
         return np.abs(maps).max(axis=1) if maps.ndim == 4 else maps
-
-
-def predictions_of(outputs: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))
-
-
-def softmax(outputs: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)

@@ -3,45 +3,86 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-from dataclasses import replace
+import os
 
 from ..regression.baseline import Baseline
 from ..regression.comparing import compare
-from ..regression.report_files import save_json, save_junit, save_picture
+from ..regression.course import check_course, course_lines, first_bad
+from ..regression.report import accept_command
+from ..regression.report_files import (
+    save_course_json,
+    save_course_junit,
+    save_json,
+    save_junit,
+    save_picture,
+)
 from ..regression.rules import split_named
 from ..regression.snapshot import read_run
+from ..view.report_page import write_checked
+from ..view.summary import add_to_job_summary
 from .terminal import say
 
 DESCRIPTION = (
-    "Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or unreadable."
+    "Checks the newest snapshot of a run, or all of them. Exit code: 0 the newest passed, 1 it regressed, 2 not "
+    "comparable or unreadable. The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that "
+    "is set."
 )
 
 
 def run(options: argparse.Namespace) -> int:
     """Check a run: 0 passed, 1 regressed."""
+    if not os.path.isdir(options.run):
+        raise ValueError(f"there is no folder {options.run!r}; give the folder that the training logged to")
     if options.baseline is None and not options.rule:
         raise ValueError(
             "give --baseline, or at least one --rule that needs none, such as 'energy/tag <= 0.05'"
         )
-    snapshot, probe = read_run(options.run, options.step)
     baseline = None if options.baseline is None else Baseline.load(options.baseline)
-    report = compare(snapshot, baseline, split_named(options.rule) if options.rule else None, probe=probe)
-    if options.baseline is not None:
-        step = "" if options.step is None else f" --step {options.step}"
-        command = (
-            f"vizcallbacks accept {shlex.quote(options.run)}{step} --out {shlex.quote(options.baseline)}"
-        )
-        report = replace(report, accept=command)
+    rules = split_named(options.rule) if options.rule else None
+    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
+    if options.all or options.first_bad:
+        return _course(options, baseline, rules, accept)
+    snapshot, probe = read_run(options.run, options.step)
+    report = compare(snapshot, baseline, rules, probe=probe, accept=accept)
     if options.report is not None:
-        save_picture(report, probe, options.report)
-        report = replace(report, files=(options.report,))
+        report = save_picture(report, probe, options.report)
     if options.junit is not None:
         save_junit(report, options.junit)
     if options.json is not None:
         save_json(report, options.json)
-    say(str(report))
+    if options.html is not None:
+        write_checked(options.run, report, options.html)
+    add_to_job_summary(report)
+    say(*str(report).split("\n"))
     return 0 if report.passed else 1
+
+
+def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accept: str) -> int:
+    """Check every step of a run: 1 if the newest regressed."""
+    reports, probe = check_course(options.run, baseline, rules, accept)
+    bad = first_bad(reports)
+    if options.junit is not None:
+        save_course_junit(reports, options.junit)
+    if options.json is not None:
+        save_course_json(reports, options.json)
+    if options.all:
+        say(*course_lines(reports))
+    told = reports[-1] if bad is None or not options.first_bad else bad
+    if options.report is not None:
+        told = save_picture(told, probe, options.report)
+    if options.html is not None:
+        write_checked(options.run, told, options.html)
+    add_to_job_summary(told)
+    if bad is None:
+        passed = sum(report.passed for report in reports)
+        say(f"no step from which the rules stay failed: {passed} of {len(reports)} passed, the newest too")
+        return 0
+    later = f"and {len(reports) - reports.index(bad) - 1} later ones"
+    say(
+        f"from step {bad.snapshot.step} on ({bad.snapshot.when}) the rules fail and stay failed, this step {later}"
+    )
+    say(*str(told).split("\n"))
+    return 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +98,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
         "given several times, and takes the place of the default rules",
     )
-    parser.add_argument("--step", type=int, help="check this snapshot, not the newest")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--step", type=int, help="check this snapshot, not the newest")
+    which.add_argument("--all", action="store_true", help="check every snapshot, a line for each step")
+    which.add_argument(
+        "--first-bad",
+        action="store_true",
+        help="check every snapshot, and tell the first from which the rules fail and stay failed",
+    )
     parser.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
-    parser.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
+    parser.add_argument(
+        "--junit",
+        metavar="XML",
+        help="write the outcome as JUnit XML: a case for each rule, or for each step",
+    )
+    parser.add_argument(
+        "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
+    )
     parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..files import open_regular
+
+MOST_BYTES = 2**24
+"""Of a file of names: more than a hundred thousand long ones have."""
+
 
 def read_classes(given: str) -> tuple[int | None, tuple[str, ...] | None]:
-    """The number of classes, or their names, out of what a user gave: a number or a file.
+    """The number of classes, or their names, from what a user gave: a number or a file.
 
     The file has one name a line, or is JSON: a list of names; a dict of number to name, or to a list that ends
-    with the name (as Keras has it); or a dict of name to number (as torchvision has it).
+    with the name (as Keras has it); a dict of name to number (as torchvision has it); or any of these as the value
+    of "names" (as YOLO has it). It is UTF-8, UTF-16 with a byte order mark, or else Windows' cp1252.
 
     Returns
     -------
@@ -24,16 +32,20 @@ def read_classes(given: str) -> tuple[int | None, tuple[str, ...] | None]:
     OSError
         There is no such file, or it may not be read.
     ValueError
-        It is not as said above.
+        It is none of these, no regular file, or larger than `MOST_BYTES`.
     """
     if given.isdecimal():
         return int(given), None
-    with open(given, "rb") as file:
-        data = file.read()
+    with open_regular(given, MOST_BYTES) as file:
+        data = file.read(MOST_BYTES)
     try:
-        text = data.decode("utf-8-sig").strip()
-        names = _of_json(json.loads(text)) if text[:1] in ("[", "{") else text.splitlines()
-    except ValueError as error:  # of decoding UTF-8 or JSON, too
+        text = _decoded(data).strip()
+        # str.splitlines would also split at U+2028 and the like, which a name may hold
+        lines = re.split(r"\r\n|\r|\n", text) if text else []
+        names = _of_json(json.loads(text)) if text[:1] in ("[", "{") else lines
+    except RecursionError as error:
+        raise ValueError(f"{given} must hold names of classes, and is JSON nested too deeply") from error
+    except ValueError as error:  # of decoding or JSON, too
         raise ValueError(f"{given} must hold names of classes, one a line, or as JSON: {error}") from error
     names = [name.strip() if isinstance(name, str) else name for name in names]
     bad = [number for number, name in enumerate(names) if not isinstance(name, str) or not name]
@@ -43,7 +55,21 @@ def read_classes(given: str) -> tuple[int | None, tuple[str, ...] | None]:
     return None, tuple(names)
 
 
+def _decoded(data: bytes) -> str:
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252")
+    if any(ord(character) < 32 and character not in "\t\r\n" for character in text):
+        raise ValueError("it is no text")
+    return text
+
+
 def _of_json(found: Any) -> list:
+    if isinstance(found, dict) and set(found) == {"names"} and isinstance(found["names"], (list, dict)):
+        found = found["names"]
     if isinstance(found, list):
         return found
     if all(type(value) is int for value in found.values()):

@@ -26,5 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="of each training (default: 8, with --quick 2)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and training pictures (default: 0)")
     parser.add_argument(
-        "--quick", action="store_true", help="a quarter of the pictures: only to see that it works"
+        "--quick",
+        action="store_true",
+        help="a quarter of the pictures, to see that it works; too few to learn from",
     )

@@ -27,16 +27,17 @@ from ..pictures.render import encode
 from ..pretrained import models as pretrained
 from ..pretrained.models import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
+from .all_photographs import ALL, Gathered, class_of, most_probable
 from .class_names import find_class, read_classes
 from .terminal import say
 
 DESCRIPTION = (
     "Writes one picture for each photograph: what the network saw of it, and a map for each method; of several, "
-    "also DIR/peaks.png: the patches around the maps' maxima, by class. Tells the five most probable classes. "
+    "also DIR/all.png and DIR/all.csv with all of them, and DIR/peaks.png: the patches around the maps' maxima, "
+    "by class. Tells the five most probable classes. "
     "Photographs that cannot be read are named, and the others go on. Exit code: 0 all explained, 2 some were "
     "not, or nothing could be."
 )
-TOP = 5  # classes told of each photograph
 SCHEMA = 1  # of the raw maps' files
 PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
 PEAKS = "peaks"  # name of the picture of all photographs
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     os.makedirs(options.out, exist_ok=True)
     explained = 0
     looked_at: list[Peaks] = []
+    gathered = Gathered(target)
     with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
         for batch in _batches(paths, model, options.batch_size):
             _tell(batch.faults)
@@ -85,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
                     file.write(encode(_panel(result, i, target), "png"))
                 if options.raw:
                     _save_raw(result, i, path, model, f"{place}.npz")
-                say(f"{path} > {place}.png\n" + "\n".join(_top(result, i)))
+                say(f"{path} > {place}.png", *_top(result, i), *_asked(result, i, target))
+                gathered.add(result, i, path, results[path])
                 bar.update()
             explained += len(batch.paths)
             if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
@@ -96,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
         with archive.replacing(place) as file:
             file.write(encode(peak_sheet(joined(looked_at)), "png"))
         say(f"what the maps peak at, by class: {place}")
+    if explained > 1:
+        say(f"all of them: {', '.join(gathered.save(options.out))}")
     say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
     return 2 if faults else 0
 
@@ -104,9 +109,9 @@ def result_names(paths: Sequence[str]) -> list[str]:
     """A name for each photograph's results: its own without ending, numbered where several are alike.
 
     Alike is also what differs in capitals only, which some file systems take for one. Of several photographs,
-    none is called "peaks", as the picture of all is.
+    none is called "peaks" or "all", as the pictures of all are.
     """
-    taken = {PEAKS} if len(paths) > 1 else set()
+    taken = {PEAKS, ALL} if len(paths) > 1 else set()
     names = []
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -131,7 +136,7 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
         )
     given = {os.path.realpath(path) for path in results}
     made = {name: repr(path) for path, name in results.items()}
-    for name, of in {**made, **({PEAKS: "all"} if len(results) > 1 else {})}.items():
+    for name, of in {**made, **({PEAKS: "all", ALL: "all"} if len(results) > 1 else {})}.items():
         if os.path.realpath(os.path.join(out, f"{name}.png")) in given:
             raise ValueError(
                 f"--out must be a folder where no photograph is written over, got {out!r}, which holds the "
@@ -164,7 +169,7 @@ def _batches(paths: Sequence[str], model: PretrainedModel, size: int) -> Iterato
 
 def _tell(faults: Sequence[str]) -> None:
     for fault in faults:
-        say(f"not explained: {fault}", sys.stderr)
+        say(f"not explained: {fault}", file=sys.stderr)
 
 
 def _give_memory_back() -> None:
@@ -175,7 +180,7 @@ def _give_memory_back() -> None:
 
 
 def _check_class_names(result, model: PretrainedModel) -> None:
-    known, wanted = len(model.class_names), result.probabilities.shape[1]
+    known, wanted = len(model.class_names), result.outputs.shape[1]
     if known not in (0, wanted):
         raise ValueError(f"--classes must name each of the net's {wanted} classes, got {known} names")
 
@@ -192,36 +197,42 @@ def _heading(result, model: PretrainedModel) -> str:
 
 
 def _top(result, i: int) -> list[str]:
-    if result.predictions[i] < 0:
+    if np.isnan(result.outputs[i]).any():
         return ["   the net's outputs are not numbers (NaN)"]
-    return [f"   {p:.2f}  {_class(result, number)}" for number, p in _most_probable(result, i)]
+    if result.probabilities is None:
+        return [f"   {_score(result, i)}"]
+    return [f"   {p:.2f}  {class_of(result, number)}" for number, p in most_probable(result, i)]
 
 
-def _most_probable(result, i: int) -> list[tuple[int, float]]:
-    probabilities = result.probabilities[i]
-    order = np.argsort(-probabilities, kind="stable")[:TOP]
-    return [(int(number), float(probabilities[number])) for number in order]
+def _score(result, i: int) -> str:
+    """What is told of a net with one output, which has no classes."""
+    return f"score {result.scores[i]:.4g}"
 
 
-def _class(result, number: int) -> str:
-    """ "tabby (281)", or "class 281" where the name is not known."""
-    names = result.probe.class_names
-    return f"{names[number]} ({number})" if names else f"class {number}"
+def _asked(result, i: int, target: int | None) -> list[str]:
+    """The class of --target with its probability, unless it is told already."""
+    if target is None or result.probabilities is None or result.predictions[i] < 0:
+        return []
+    if target in dict(most_probable(result, i)):
+        return []
+    return [f"   {result.probabilities[i, target]:.2f}  {class_of(result, target)}, asked for"]
 
 
 def _panel(result, i: int, target: int | None) -> np.ndarray:
     """What the net saw, and its maps side by side."""
-    predicted, probe = int(result.predictions[i]), result.probe
-    is_other = target is not None and target != predicted
+    predicted, probe = -1 if result.predictions is None else int(result.predictions[i]), result.probe
+    is_other = target is not None and target != predicted and result.probabilities is not None
     header = header_of(
         probe,
         i,
         predicted,
-        float(result.probabilities[i, predicted]),
+        np.nan if result.confidence is None else float(result.confidence[i]),
         epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
         note=guided_note(result.maps, result.relus),
     )
-    header = replace(header, label="" if predicted >= 0 else "the outputs are not numbers (NaN)")
+    undefined = np.isnan(result.outputs[i]).any()
+    unseen = "the outputs are not numbers (NaN)" if undefined else _score(result, i)
+    header = replace(header, label="" if predicted >= 0 else unseen)
     maps = titled_maps({name: maps[i] for name, maps in result.maps.items()})
     return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
 
@@ -231,15 +242,15 @@ def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> No
         **{name: maps[i] for name, maps in result.maps.items()},
         "picture": result.probe.pictures[i],
         "outputs": result.outputs[i],
-        "probabilities": result.probabilities[i],
+        **({} if result.probabilities is None else {"probabilities": result.probabilities[i]}),
     }
     facts = {
         "photograph": path,
         "model": model.name,
         "layer": result.layer,
         "target": int(result.targets[i]),
-        "prediction": int(result.predictions[i]),
-        "class": _class(result, int(result.targets[i])),
+        "prediction": -1 if result.predictions is None else int(result.predictions[i]),
+        "class": class_of(result, int(result.targets[i])),
         "relus": list(result.relus),
         "methods": list(result.maps),
     }
@@ -275,7 +286,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="N|FILE",
-        help="how many classes your parameters have, or a file with their names: one a line, or JSON",
+        help="a file with the names of your parameters' classes, one a line or JSON; or their number, if the "
+        "file of parameters is to be refused when it has another",
     )
     parser.add_argument(
         "--target",

@@ -7,8 +7,10 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from ..version import __version__
+from .terminal import say
 
 COMMANDS = {
     "demo": (
@@ -39,19 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser(name, module).parse_args(given)
         return module.run(options)  # type: ignore[union-attr]  # argparse has refused other names
     except (ImportError, ValueError, OSError) as error:
-        print(f"vizcallbacks {name}: {error}", file=sys.stderr)
+        say(f"vizcallbacks {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"vizcallbacks {name}: interrupted", file=sys.stderr)
+        say(f"vizcallbacks {name}: interrupted", file=sys.stderr)
         return 130  # the exit code that shells give to Ctrl-C
     except Exception:  # Python's own exit code for it is 1, which `check` has for a regression
-        traceback.print_exc()
+        say(*traceback.format_exc().splitlines(), file=sys.stderr)
         return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says its errors and help by `say`: what they repeat may be a file's name, by a shell's *."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        say(*message.rstrip("\n").split("\n"), file=file or sys.stderr)
 
 
 def _parser(asked: str | None, module) -> argparse.ArgumentParser:
     """The whole command's parser; of the sub-commands only the one that is asked for has its arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."
     )
     parser.add_argument("--version", action="version", version=f"vizcallbacks {__version__}")

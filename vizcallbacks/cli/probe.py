@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         with archive.replacing(sheet) as file:
             file.write(encode(contact_sheet(probe), "png"))
         say(f"{options.out + ' and ' if options.out else ''}{sheet}")
-    say(probe.describe())
+    say(*probe.describe().split("\n"))
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +106,7 @@ class AttentionRegression:
         return report
 
     def _pictured(self, report: Report, probe: ProbeSet, path: Path) -> Report:
-        picture = self._pictures / f"{path.stem}.png"
-        save_picture(report, probe, picture)
-        return replace(report, files=(str(picture),))
+        return save_picture(report, probe, self._pictures / f"{path.stem}.png")
 
     def _fail(self, made: Baseline, path: Path, reason: str) -> None:
         __tracebackhide__ = True

@@ -94,13 +94,13 @@ def _first_bad(options: argparse.Namespace, make_net: Any, probe: ProbeSet, aske
         say(f"no bad checkpoint, as the last one passes ({looked})")
         return 2 if found.skipped else 0
     say(f"first bad: step {found.step}, {found.path} ({looked})")
-    say(str(found.reports[found.step]))
+    say(*str(found.reports[found.step]).split("\n"))
     return 1
 
 
 def _name(skipped: dict[str, str]) -> None:
     for path, reason in skipped.items():
-        say(f"skipped: {reason if path in reason else f'{path}: {reason}'}", sys.stderr)
+        say(f"skipped: {reason if path in reason else f'{path}: {reason}'}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from typing import TextIO
 
 from tqdm import tqdm
 
+from ..safe_text import one_line
 
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print lines; a progress bar under way stays below them.
 
-    Names in them are the user's: characters that the terminal's encoding has not are written as ``\\u1234``, and
-    so are those that would move its cursor.
+def say(*lines: str, file: TextIO | None = None) -> None:
+    """Print lines; a progress bar under way stays below them. All that the command prints goes through here.
 
     Parameters
     ----------
+    lines : str
+        Each is printed as one line, by `one_line`: what would obey a terminal or CI is escaped, line breaks too.
+        Characters that the terminal's encoding lacks are written as ``\\u1234``.
     file : text stream, optional
         Default: standard output.
     """
     file = sys.stdout if file is None else file
     encoding = file.encoding or "utf-8"
-    text = "".join(_harmless(character) for character in text)
+    text = "\n".join(map(one_line, lines))
     tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
-
-
-def _harmless(character: str) -> str:
-    is_control = unicodedata.category(character) == "Cc" and character != "\n"
-    return character.encode("unicode_escape").decode() if is_control else character

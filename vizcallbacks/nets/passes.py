@@ -45,7 +45,7 @@ class Passes:
         self._together = max(1, batch_size // len(images))
 
     def scores(self, batches: Iterable[np.ndarray], count: int, title: str) -> np.ndarray:
-        """The targets' scores on `count` batches, (count, n) float32.
+        """The targets' scores on `count` batches, (count, n), in the net's own precision.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Passes:
             outputs = self._forward(group, record=False).outputs
             with autograd.pause(train_mode=False):
                 found.append(self._score(outputs, len(group)).asnumpy())
-        return np.concatenate(found).reshape(-1, len(self.images)).astype(np.float32)
+        return np.concatenate(found).reshape(-1, len(self.images))
 
     def gradients(
         self, batches: Iterable[np.ndarray], count: int, title: str

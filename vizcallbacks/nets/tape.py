@@ -20,6 +20,10 @@ from .graph import Entry, ordered, read
 from .operators import differentiable
 
 
+class IndependentError(ValueError):
+    """The score does not depend on where the record starts: the image, or the layers asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Leaf:
     """The start of a piece of record.
@@ -159,7 +163,7 @@ class Tape:
         heads = _record_of(score)
         inputs = _sources(heads, self._leaves)
         if not inputs:
-            raise ValueError(
+            raise IndependentError(
                 "the target's score does not depend on the net's input, so it has no gradient; "
                 "compute the score from the outputs with MXNet operators"
             )
@@ -173,13 +177,22 @@ class Tape:
         through = _through(score, inputs)
         self._pieces.append(Piece(lambda _: through([ones]), inputs, ()))
 
-    def reached(self, arrays: Iterable) -> list[bool]:
-        """Whether the score that closed the tape depends on each of the leaves' `arrays`."""
+    def reached(self, arrays: Iterable, through: bool = False) -> list[bool]:
+        """Whether the score that closed the tape depends on each of the leaves' `arrays`.
+
+        `through`: whether it does so by way of another of them.
+        """
+        arrays = list(arrays)
+        own = {self._started[id(array)].name for array in arrays if id(array) in self._started}
         names: set[str] = set()
+        behind: set[str] = set()
         for piece in reversed(self._pieces):
             if not piece.leaves or any(leaf.name in names for leaf in piece.leaves):
                 names.update(leaf.name for leaf in piece.inputs)
-        return [id(array) in self._started and self._started[id(array)].name in names for array in arrays]
+            if any(leaf.name in behind or leaf.name in names & own for leaf in piece.leaves):
+                behind.update(leaf.name for leaf in piece.inputs)
+        found = behind if through else names
+        return [id(array) in self._started and self._started[id(array)].name in found for array in arrays]
 
     def walk(self, targets: Sequence, guided: bool = False, last: bool = False) -> list[np.ndarray]:
         """Walk the record backwards from the score that closed it.

@@ -17,6 +17,7 @@ from .lettering import (
     TEXT,
     WHITE,
     WRONG,
+    Colour,
     fitted,
     mark,
     text_width,
@@ -24,8 +25,7 @@ from .lettering import (
 )
 
 GAP, MARGIN = 8, 16  # px
-VERDICT = {True: RIGHT, False: WRONG, None: NEUTRAL}
-Colour = tuple[int, int, int]
+VERDICT: dict[bool | None, Colour] = {True: RIGHT, False: WRONG, None: NEUTRAL}
 
 
 @dataclass(frozen=True)

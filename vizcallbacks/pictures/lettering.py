@@ -1,21 +1,25 @@
-"""Text on pictures: one line in a box, cut to fit, in fonts that have its characters.
+"""Text on pictures: one line in a box, cut to fit, in a font that has its characters.
 
 Pictures are uint8, (H, W, 3), RGB. Any text can be given; what cannot be drawn is replaced, and what does not
-fit is cut. Equal texts give equal pixels.
+fit is cut. Chinese, Japanese and Korean need a font of the machine's. Equal texts give equal pixels on a machine.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import math
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+_logger = logging.getLogger(__name__)
+Colour = tuple[int, int, int]
 WHITE, PAPER, INK, GREY = (255, 255, 255), (240, 241, 243), (31, 35, 40), (101, 109, 118)
 AMBER = (245, 166, 35)  # of what violates a rule
 RIGHT, WRONG, NEUTRAL = (
@@ -23,10 +27,37 @@ RIGHT, WRONG, NEUTRAL = (
     (190, 80, 0),
     (87, 96, 106),
 )  # blue and orange: no eye takes one for the other
+FONT_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.fonts",
+    "~/.local/share/fonts",
+    "/Library/Fonts",
+    "/System/Library/Fonts",
+)
+WIDE_FONTS = (
+    "NotoSansCJK*-Regular*.[ot]t[cf]",
+    "SourceHanSans*-Regular*.[ot]t[cf]",
+    "wqy-microhei*.ttc",
+    "wqy-zenhei*.ttc",
+    "DroidSansFallback*.ttf",
+    "PingFang*.ttc",
+    "AppleSDGothicNeo*.ttc",
+    "unifont*.[ot]tf",
+)
 TEXT = 27  # px; its capitals are 2.7 % of a panel's 672 px, the least that can be read on TensorBoard's cards
 
 
-def write(canvas, box, text, size, ink, align="left", fill=None, margin=0):
+def write(
+    canvas: np.ndarray,
+    box: tuple[int, int, int, int],
+    text: str,
+    size: int,
+    ink: Colour,
+    align: str = "left",
+    fill: Colour | None = None,
+    margin: int = 0,
+) -> None:
     """Write a line into a box of the canvas, in place, centred vertically; nothing leaves the box.
 
     A centred text gives up a fifth of its size before it is cut.
@@ -61,7 +92,7 @@ def write(canvas, box, text, size, ink, align="left", fill=None, margin=0):
     )
 
 
-def mark(square, right, ink, fill):
+def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
     """A tick (`right` True) or a cross (False) on a square of the canvas, in place.
 
     Parameters
@@ -84,7 +115,7 @@ def mark(square, right, ink, fill):
     square[:] = blend(square, np.array(ink), shares)
 
 
-def fitted(template, words, room, size):
+def fitted(template: str, words: Sequence[str], room: int, size: int) -> str:
     """The template filled with the words, the longest cut with an ellipsis until it is `room` px wide.
 
     Parameters
@@ -96,7 +127,7 @@ def fitted(template, words, room, size):
     """
     words = [clean(word) for word in words]
 
-    def filled(most):
+    def filled(most: int) -> str:
         return template.format(
             *(word if len(word) <= most else word[: most - 1].rstrip() + "…" for word in words)
         )
@@ -108,7 +139,7 @@ def fitted(template, words, room, size):
     return filled(low)
 
 
-def wrapped(text, room, size=TEXT):
+def wrapped(text: str, room: int, size: int = TEXT) -> list[str]:
     """The text as a list of one line, or of two where it has a space and one is wider than `room` px."""
     words = clean(text).split(" ")
     if len(words) == 1 or text_width(" ".join(words), size) <= room - 8:
@@ -117,36 +148,64 @@ def wrapped(text, room, size=TEXT):
     return list(min(ways, key=lambda way: max(text_width(line, size) for line in way)))
 
 
-def clean(text):
-    """One line of at most 200 characters that the fonts have; others become their base letter or '?'."""
+def clean(text: object) -> str:
+    """One line of at most 200 characters that a font has; others become their base letter or '?', never a box."""
     text = " ".join(str(text)[:1000].split())[:200]
     # control, format (joiners, direction), lone surrogates, combining marks
     unseen = {"Cc", "Cf", "Cs", "Mn"}
     text = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in unseen)
-    if any(all(_has(family, c) for c in text) for family in _families()):
+    if _family_of(text) is not None:
         return text
+    _tell_once()
     family = _families()[-1]
     plain = ((c, unicodedata.normalize("NFKD", c)[0], "?") for c in text)
     return "".join(next(c for c in ways if c == "?" or _has(family, c)) for ways in plain)
 
 
-def text_width(text, size):
+def text_width(text: str, size: int) -> int:
     """Width in px of a text written in `size` px: int."""
     return math.ceil(_font(text, size).getlength(text))
 
 
-def blend(below, above, opacity):
+def blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """Array `above`, (H, W, 3) or one colour (3,), over `below`, with opacity (H, W) in [0, 1]: uint8."""
     return np.rint(below + opacity[..., None] * (above - below.astype(np.float64))).astype(np.uint8)
 
 
-def _font(text, size):
-    """The first font that has all characters of the text, else the last."""
-    return _loaded(next((f for f in _families() if all(_has(f, c) for c in text)), _families()[-1]), size)
+def _font(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """The first font that has all characters of the text, else the last of those that are always there."""
+    family = _family_of(text)
+    return _loaded(_families()[-1] if family is None else family, size)
+
+
+def _family_of(text: str) -> str | None:
+    for families in (_families, _wide_families):  # the second is looked for only where it is needed
+        for family in families():
+            if all(_has(family, c) for c in text):
+                return family
+    return None
 
 
 @functools.cache
-def _families():
+def _wide_families() -> tuple[str, ...]:
+    """The machine's fonts with Chinese, Japanese and Korean characters, one of each name."""
+    found = []
+    for pattern in WIDE_FONTS:
+        places = (path for folder in FONT_FOLDERS for path in Path(folder).expanduser().rglob(pattern))
+        found += [str(path) for path in sorted(places)[:1]]
+    return tuple(found)
+
+
+@functools.cache
+def _tell_once() -> None:
+    _logger.warning(
+        "some names have characters that no font here has; pictures show '?' for them; install a font with them, "
+        "such as Debian's fonts-noto-cjk"
+    )
+
+
+@functools.cache
+def _families() -> tuple[str, ...]:
     """Pillow's own font, with little beyond English; then matplotlib's, for accents, Greek and Cyrillic."""
     matplotlib = importlib.util.find_spec("matplotlib")
     folders = matplotlib.submodule_search_locations if matplotlib else None
@@ -155,14 +214,14 @@ def _families():
 
 
 @functools.lru_cache(maxsize=64)
-def _loaded(family, size):
+def _loaded(family: str, size: int) -> ImageFont.FreeTypeFont:
     if not family:
-        return ImageFont.load_default(size)
+        return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size, it is a FreeTypeFont
     return ImageFont.truetype(family, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @functools.lru_cache(maxsize=4096)
-def _has(family, character):
+def _has(family: str, character: str) -> bool:
     """Whether the font draws the character otherwise than one that no font has."""
     font = _loaded(family, TEXT)
     return character == " " or bytes(font.getmask(character)) != bytes(font.getmask("\U0010fffe"))

@@ -62,6 +62,7 @@ def header_of(
     epoch: str = "",
     note: str = "",
     violation: str = "",
+    score: float | None = None,
 ) -> Header:
     """What is said above a panel of probe image number `i`.
 
@@ -71,10 +72,15 @@ def header_of(
         The predicted class; -1: not known.
     probability : float
         Of that class.
+    score : float, optional
+        The explained score, said where no prediction is known.
     """
     known = prediction >= 0
+    told = [probe.label_name(i)]
+    if not known and score is not None:
+        told.append(f"score {score:.3g}")
     return Header(
-        label=probe.label_name(i),
+        label=" · ".join(part for part in told if part),
         prediction=probe.class_name(prediction) if known else "",
         probability=probability if known else None,
         epoch=epoch,

@@ -10,6 +10,8 @@ shape, dtype or range than it states.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +21,7 @@ from .lettering import GREY, INK, PAPER, TEXT, WHITE, blend, text_width, write
 BLUE, RED = (33, 102, 190), (200, 24, 43)
 
 
-def colour(values):
+def colour(values: np.ndarray) -> np.ndarray:
     """Colours of numbers on OpenCV's turbo map, from dark blue over green to dark red.
 
     Parameters
@@ -38,7 +40,7 @@ def colour(values):
     return cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1].copy()
 
 
-def overlay(picture, cam, scale=None):
+def overlay(picture: np.ndarray, cam: np.ndarray, scale: float | None = None) -> np.ndarray:
     """A class activation map over the photograph; where the map is low, the photograph shows through.
 
     Upsampled bilinearly, divided by `scale` and clipped to v in [0, 1]; the colour of v covers 0.85 v^0.85
@@ -65,7 +67,7 @@ def overlay(picture, cam, scale=None):
     return blend(_grey(picture), colour(heat), _opacity(heat))
 
 
-def difference(picture, change, scale=None):
+def difference(picture: np.ndarray, change: np.ndarray, scale: float | None = None) -> np.ndarray:
     """A signed change of a (h, w) map over a grey photograph: red where there is more, blue where less.
 
     Parameters, result and errors as in `overlay`; `scale` applies to the absolute value.
@@ -79,7 +81,7 @@ def difference(picture, change, scale=None):
     return blend(_greyed(picture), hue, _opacity(np.abs(amount)))
 
 
-def signed_picture(gradient, scale=None):
+def signed_picture(gradient: np.ndarray, scale: float | None = None) -> np.ndarray:
     """A signed gradient as a picture about mid grey: brighter is positive, darker negative.
 
     Parameters
@@ -104,7 +106,7 @@ def signed_picture(gradient, scale=None):
     return np.rint(127.5 + 127.5 * np.clip(amount, -1, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
-def intensity(map_, scale=None):
+def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
     """A non-negative map in grey, zero black: saliency.
 
     As MXNet's tutorial draws its third picture, with white at the 99th percentile; black is zero here and
@@ -129,7 +131,7 @@ def intensity(map_, scale=None):
     return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
-KINDS = {
+KINDS: dict[str, Callable[[np.ndarray, np.ndarray, float | None], np.ndarray]] = {
     "cam": overlay,
     "signed": lambda picture, gradient, scale: signed_picture(gradient, scale),
     "intensity": lambda picture, map_, scale: intensity(map_, scale),
@@ -141,7 +143,14 @@ SIGNED = ("signed", "difference")
 """Those kinds whose maps have a sign."""
 
 
-def tile(picture, map_, side, kind="cam", scale=None, title=""):
+def tile(
+    picture: np.ndarray,
+    map_: np.ndarray,
+    side: int,
+    kind: str = "cam",
+    scale: float | None = None,
+    title: str = "",
+) -> np.ndarray:
     """A map drawn at the picture's place, on a square: (side, side, 3) uint8.
 
     The map has the shape that `kind`, a key of KINDS, asks for; `title` names it in errors. A dead or
@@ -156,7 +165,9 @@ def tile(picture, map_, side, kind="cam", scale=None, title=""):
     return letterbox(KINDS[kind](_fit(picture, side), map_, scale), side)
 
 
-def outlined(picture, masks, side, drawn=None):
+def outlined(
+    picture: np.ndarray, masks: Sequence[np.ndarray], side: int, drawn: np.ndarray | None = None
+) -> np.ndarray:
     """A square of the picture with the edges of regions, white between dark lines, visible on any ground.
 
     Parameters
@@ -180,12 +191,12 @@ def outlined(picture, masks, side, drawn=None):
         edges, _ = cv2.findContours(
             (shares >= 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=corner
         )
-        for ink, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        for ink, thickness in (((0, 0, 0), 2 if side < 150 else 3), ((255, 255, 255), 1)):
             cv2.drawContours(square, edges, -1, ink, thickness)
     return square
 
 
-def common_scale(maps):
+def common_scale(maps: Iterable[np.ndarray]) -> float | None:
     """The largest value among those of the maps, (h, w), that are finite; None where none is above zero."""
     peaks = [checked_map(map_, 2, "cam").max() for map_ in maps]
     return max(
@@ -193,7 +204,7 @@ def common_scale(maps):
     )
 
 
-def letterbox(picture, side):
+def letterbox(picture: np.ndarray, side: int) -> np.ndarray:
     """The picture, whole and in its proportions, on a light square: (side, side, 3) uint8."""
     fitted = _fit(picture, side)
     height, width = fitted.shape[:2]
@@ -203,7 +214,7 @@ def letterbox(picture, side):
     return square
 
 
-def encode(picture, format="jpeg"):
+def encode(picture: np.ndarray, format: str = "jpeg") -> bytes:
     """The picture as the bytes of a file.
 
     Parameters
@@ -226,7 +237,7 @@ def encode(picture, format="jpeg"):
     return cv2.imencode(extension, checked_picture(picture)[..., ::-1], parameters)[1].tobytes()
 
 
-def checked_picture(picture):
+def checked_picture(picture: Any) -> np.ndarray:
     """The picture, or a ValueError if it is no (H, W, 3) uint8 array, or empty."""
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
         raise ValueError(f"a picture must be a (H, W, 3) uint8 array, got {_described(picture)}")
@@ -235,7 +246,7 @@ def checked_picture(picture):
     return picture
 
 
-def checked_map(map_, ndim, name):
+def checked_map(map_: Any, ndim: int, name: str) -> np.ndarray:
     """The map in float64, where sums and quotients of large float32 values stay finite, or a ValueError."""
     axes = {2: "(h, w)", 3: "(C, H, W)"}[ndim]
     if not isinstance(map_, np.ndarray) or map_.dtype.kind != "f" or map_.ndim != ndim or not map_.size:
@@ -243,7 +254,7 @@ def checked_map(map_, ndim, name):
     return map_.astype(np.float64)
 
 
-def _state(map_, kind):
+def _state(map_: np.ndarray, kind: str) -> str:
     """Why a map cannot be drawn, in words; empty if it can."""
     if not np.isfinite(map_).all():
         return "undefined"
@@ -252,7 +263,7 @@ def _state(map_, kind):
     return "not positive" if kind not in SIGNED and map_.max() <= 0 else ""
 
 
-def _marked(picture, words):
+def _marked(picture: np.ndarray, words: str) -> np.ndarray:
     """The picture greyed, hatched and framed, with the words on it where they fit."""
     height, width = picture.shape[:2]
     y, x = np.mgrid[:height, :width]
@@ -267,29 +278,29 @@ def _marked(picture, words):
     return canvas
 
 
-def robust_maximum(values, percentile):
+def robust_maximum(values: np.ndarray, percentile: float) -> float:
     """A positive scale for values >= 0; 1 where all are zero, as the mean of channels that cancel out is."""
     return np.percentile(values, percentile) or values.max() or 1.0
 
 
-def _upsampled(map_, picture):
+def _upsampled(map_: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return cv2.resize(map_, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _opacity(amount):
+def _opacity(amount: np.ndarray) -> np.ndarray:
     return 0.85 * amount**0.85
 
 
-def _grey(picture):
+def _grey(picture: np.ndarray) -> np.ndarray:
     return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
-def _greyed(picture):
+def _greyed(picture: np.ndarray) -> np.ndarray:
     """Grey with little contrast and light, so that what is drawn on it stands out."""
     return (110 + _grey(picture).astype(np.uint16) // 2).astype(np.uint8)
 
 
-def _fit(picture, side):
+def _fit(picture: np.ndarray, side: int) -> np.ndarray:
     """Resized in its proportions, the longer edge to `side`; below 24 px, pixels stay visible."""
     longer = max(picture.shape[:2])
     height, width = _fitted_size(picture, side)
@@ -297,13 +308,13 @@ def _fit(picture, side):
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if longer > side else enlarged)
 
 
-def _fitted_size(picture, side):
+def _fitted_size(picture: np.ndarray, side: int) -> tuple[int, int]:
     longer = max(picture.shape[:2])
     height, width = (max(1, round(edge * side / longer)) for edge in picture.shape[:2])
     return height, width
 
 
-def _checked_scale(scale, maximum):
+def _checked_scale(scale: float | None, maximum: float) -> float:
     if scale is None:
         return maximum
     if not (math.isfinite(scale) and scale > 0):
@@ -311,5 +322,5 @@ def _checked_scale(scale, maximum):
     return scale
 
 
-def _described(value):
+def _described(value: Any) -> str:
     return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

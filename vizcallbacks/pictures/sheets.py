@@ -19,13 +19,12 @@ from .lettering import GREY, INK, RIGHT, WHITE, WRONG, clean, mark, text_width, 
 from .render import checked_picture, common_scale, letterbox, overlay, tile
 
 LANDSCAPE = 1.6  # width by height, at least
-CELL = 120  # px, on history sheets
-SHEET_TEXT = 31  # px; its capitals are 2.7 % of a history sheet's 792 px
+CAPITALS = 0.04  # of the width: a text's size whose capitals are 2.7 % of it
 
 SIDE, SPACE = 104, 4  # px, of an overview's cells, and between them
 BELOW = 22  # px, for right or wrong
 BREAK = 16  # px, between two steps some between which are left out
-AS_ROWS = 6  # images up to which an overview has a row for each and a column for each step
+AS_ROWS = 5  # images up to which an overview has a row for each and a column for each step
 STEPS = 8  # at most in that case
 AS_COLUMNS = 10  # images at most that have columns
 NAME, SMALL, LEGEND = (
@@ -53,6 +52,7 @@ def history_sheet(
     rows: int = 2,
     scale: float | None = None,
     numbers: Sequence[int] | None = None,
+    side: int = 120,
 ) -> np.ndarray:
     """One probe image through the epochs so far: the input, then a map per epoch, all on one scale.
 
@@ -67,21 +67,23 @@ def history_sheet(
     title : str
         Shown in a strip above, unless empty.
     columns, rows : int
-        Of cells, 120 px wide; two cells at least.
+        Of cells; two cells at least.
     scale : float, optional
         None: the largest maximum among all entries, those not shown included.
     numbers : sequence of int, optional
         The entries' numbers among all there were; default: none was left out.
+    side : int, px
+        Of the cells.
 
     Returns
     -------
-    ndarray, (height, 128 columns + 24, 3), uint8
+    ndarray, (height, (side + 8) columns + 24, 3), uint8
     """
     picture = checked_picture(picture)
     if columns < 1 or rows < 1 or columns * rows < 2:
         raise ValueError(f"a sheet needs room for the input and one map, got {columns} columns x {rows} rows")
     scale = common_scale([cam for _, cam in entries]) if scale is None else scale
-    squares = [Square(letterbox(picture, CELL), [[Line("input")]])]
+    squares = [Square(letterbox(picture, side), [[Line("input")]])]
     chosen = pick_evenly(len(entries), columns * rows - 1)
     gaps = _gaps(chosen, numbers)
     for index in chosen:
@@ -90,9 +92,9 @@ def history_sheet(
         if header.prediction:
             seen = header.percentage[3:] if header.right else header.prediction
             lines.append([Line(seen, WHITE, VERDICT[header.right], header.right)])
-        squares.append(Square(tile(picture, cam, CELL, scale=scale, title=header.epoch), lines))
-    width = columns * CELL + (columns - 1) * GAP + 2 * MARGIN
-    return grid(squares, columns, Header(label=title) if title else None, width, SHEET_TEXT)
+        squares.append(Square(tile(picture, cam, side, scale=scale, title=header.epoch), lines))
+    width = columns * side + (columns - 1) * GAP + 2 * MARGIN
+    return grid(squares, columns, Header(label=title) if title else None, width, math.ceil(CAPITALS * width))
 
 
 def overview(
@@ -103,7 +105,7 @@ def overview(
 ) -> np.ndarray:
     """Many probe images through training in one picture, landscape.
 
-    Up to six images have a row each, with the input and up to eight steps beside each other. More images have a
+    Up to five images have a row each, with the input and up to eight steps beside each other. More images have a
     column each, at most ten, with up to four steps below each other. What does not fit is left out evenly, the
     first and the last are kept; dots stand where steps are left out, and the legend counts images that are. Each
     image has one scale, the largest maximum among its maps that are shown.
@@ -135,7 +137,7 @@ def overview(
         )
     images = pick_evenly(len(tracks), AS_COLUMNS)
     as_rows = len(images) <= AS_ROWS
-    steps = pick_evenly(len(captions), STEPS if as_rows else 4 if len(images) > AS_ROWS + 2 else 3)
+    steps = pick_evenly(len(captions), STEPS if as_rows else 4 if len(images) > 8 else 3)
     gaps = _gaps(steps, numbers)
     along = [0]  # where the input and each step begin, along the axis of steps
     verdicts = BELOW if any(track.right is not None for track in tracks) else 0

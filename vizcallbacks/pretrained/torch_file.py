@@ -10,15 +10,18 @@ other, and builds nothing but views of the file's bytes.
 from __future__ import annotations
 
 import pickle
+import struct
 from collections import OrderedDict
 from io import BytesIO
 from math import prod
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, ClassVar
 
 import numpy as np
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+MOST_AXES = 32  # of a tensor: NumPy's own limit before version 2
 _DTYPES = {
     "HalfStorage": "<f2",
     "FloatStorage": "<f4",
@@ -83,6 +86,7 @@ _DAMAGE = (
     OverflowError,
     MemoryError,
     RecursionError,
+    struct.error,
 )
 """What Python's pickle reader and numpy raise on bytes that are not theirs."""
 
@@ -96,16 +100,20 @@ class _Tensor:
     def __init__(self, storage, offset, shape, strides) -> None:
         mark, kind, key, device, size, part = storage
         facts = (size, offset, *shape, *strides)
-        if not all(type(number) is int and number >= 0 for number in facts):
-            raise ValueError(f"a tensor's sizes must be whole numbers, got {facts}")
-        if mark != "storage" or part is not None or device != "cpu":
-            raise ValueError(f"a tensor must lie in a whole storage on the CPU, got {storage!r}")
-        last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
+        if not all(type(number) is int and 0 <= number < 2**63 for number in facts):
+            raise ValueError(f"a tensor's sizes must be whole numbers below 2**63, got {shortened(facts)}")
+        if mark != "storage" or type(key) is not str or part is not None or device != "cpu":
+            raise ValueError(f"a tensor must lie in a whole storage on the CPU, got {shortened(storage)}")
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"a tensor must have at most {MOST_AXES} axes, got {len(shape)}")
+        # a step along an axis of length 1 is never taken, but NumPy multiplies it
+        steps = [step if n > 1 else 0 for n, step in zip(shape, strides)]
+        last = offset + sum((n - 1) * step for n, step in zip(shape, steps))
         # not larger than the storage: a tensor of steps 0 would take any amount of memory when copied
         if len(strides) != len(shape) or prod(shape) > size or (prod(shape) > 0 and last >= size):
             raise ValueError(f"a tensor of shape {shape} at {offset} must fit into its storage of {size}")
         self._kind, self._key, self._size = _kind(kind), key, size
-        self._offset, self._shape, self._strides = offset, tuple(shape), tuple(strides)
+        self._offset, self._shape, self._strides = offset, tuple(shape), tuple(steps)
 
     @property
     def storage(self) -> tuple[str, str, int]:
@@ -129,12 +137,56 @@ class _Rebuild:
         return _Tensor(storage, offset, shape, strides)
 
 
-class _Reader(pickle.Unpickler):
-    """Knows three names; see `_kind` for the storages, which stand for themselves as texts."""
+class _Ordered:
+    """Stands for the ordered dictionary, whose keys are checked here as well."""
+
+    __slots__ = ()
+
+    def __call__(self, pairs=()) -> OrderedDict:
+        return OrderedDict((_key(key), value) for key, value in pairs)
+
+
+def _key(key: Any) -> str | int:
+    """A dictionary's key. A tuple that holds another twice, forty times over, would take for ever to hash."""
+    if type(key) not in (str, int):
+        raise ValueError(f"it must hold names and tensors only, got a {type(key).__name__} for a name")
+    return key
+
+
+_PythonsReader: Any = pickle._Unpickler
+
+
+class _Reader(_PythonsReader):
+    """Knows three names; see `_kind` for the storages, which stand for themselves as texts.
+
+    Made of Python's own reader, not the one in C, which takes as much memory as a few bytes of the file ask for.
+    """
+
+    dispatch: ClassVar[dict] = dict(_PythonsReader.dispatch)
+    for _code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.BYTEARRAY8):
+        del dispatch[_code[0]]  # no tensor needs them, and they hash, or take memory, unchecked
+    del _code
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({_key(key): value for key, value in zip(items[::2], items[1::2])})
+
+    def load_setitem(self) -> None:
+        _key(self.stack[-2])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        for key in self.stack[::2]:
+            _key(key)
+        super().load_setitems()
+
+    dispatch.update(
+        {pickle.DICT[0]: load_dict, pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems}
+    )
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
+            return _Ordered()
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _Rebuild()
         if module == "torch" and name in _DTYPES:
@@ -147,7 +199,7 @@ class _Reader(pickle.Unpickler):
 
 def _kind(name: Any) -> str:
     if not isinstance(name, str) or name not in _DTYPES:
-        raise ValueError(f"a storage must be one of {', '.join(_DTYPES)}, got {name!r}")
+        raise ValueError(f"a storage must be one of {', '.join(_DTYPES)}, got {shortened(name)}")
     return _DTYPES[name]
 
 
@@ -156,14 +208,21 @@ def _tensors(found: Any) -> dict[str, _Tensor]:
         raise ValueError(f"it must hold a dictionary of names and tensors, got {type(found).__name__}")
     for key, tensor in found.items():
         if not isinstance(key, str) or not isinstance(tensor, _Tensor):
-            raise ValueError(f"it must hold names and tensors only, got {type(tensor).__name__} at {key!r}")
+            raise ValueError(
+                f"it must hold names and tensors only, got {type(tensor).__name__} at {shortened(key)}"
+            )
     return dict(found)
 
 
 def _storages(data: bytes, position: int, keys: Any, tensors: dict[str, _Tensor]) -> dict[str, np.ndarray]:
     """The storages behind the pickles, in the order of `keys`: a count in 8 bytes, then the numbers."""
-    wanted = {key: (kind, size) for key, kind, size in (tensor.storage for tensor in tensors.values())}
-    if sorted(keys) != sorted(wanted):
+    wanted: dict[str, tuple[str, int]] = {}
+    for key, kind, size in (tensor.storage for tensor in tensors.values()):
+        if wanted.setdefault(key, (kind, size)) != (kind, size):
+            raise ValueError(
+                f"storage {key} must be one of {wanted[key]} for all of its tensors, got {kind, size}"
+            )
+    if type(keys) is not list or not all(type(key) is str for key in keys) or sorted(keys) != sorted(wanted):
         raise ValueError(f"its {len(keys)} storages must be the {len(wanted)} that its tensors lie in")
     found = {}
     for key in keys:

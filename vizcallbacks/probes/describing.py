@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..safe_text import one_line
+
 if TYPE_CHECKING:
     from .probe_set import ProbeSet
 
@@ -26,7 +28,7 @@ def describe(probe: ProbeSet) -> str:
         f"digest {probe.digest[:16]}",
         *(f"note: {sentence}" for sentence in advice(probe)),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def advice(probe: ProbeSet, has_baseline: bool = False) -> list[str]:

@@ -8,8 +8,6 @@ once more than MOST_UNDEFINED of the images are newly undefined. "dead" is defin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
 from ..attribution.result import Attributions
@@ -19,7 +17,7 @@ from .baseline import Baseline, NotComparableError
 from .noise import mean_of_runs
 from .quantities import known_names, masks_of, no_mask, read_name
 from .report import Finding, Report
-from .rules import RELATIONS, Rule, parse_rules
+from .rules import RELATIONS, Rule, Thresholds, parse_rules
 from .snapshot import Snapshot, take
 
 MOST_UNDEFINED = 0.25
@@ -28,9 +26,11 @@ MOST_UNDEFINED = 0.25
 def compare(
     now: Snapshot | Attributions,
     baseline: Baseline | None,
-    thresholds: Mapping[str, str | Iterable[str]] | None = None,
+    thresholds: Thresholds | None = None,
     *,
     probe: ProbeSet | None = None,
+    reference: str = "",
+    accept: str = "",
 ) -> Report:
     """Check what a net looks at now.
 
@@ -46,6 +46,10 @@ def compare(
         `Baseline.thresholds`.
     probe : ProbeSet, optional
         For names of images and classes where the baseline has none.
+    reference : str
+        What the baseline is, in words, for the report; default: "a baseline of 3 runs".
+    accept : str
+        How to accept what is now, for the report: a command, see `accept_command`.
 
     Raises
     ------
@@ -73,8 +77,16 @@ def compare(
         baseline=baseline,
         names=unnamed if named is None else named.names,
         class_names=() if named is None else named.class_names,
+        reference=reference or _reference(baseline),
+        accept=accept,
         flips=() if baseline is None else tuple(np.flatnonzero(_flips(now, baseline) == 1).tolist()),
     )
+
+
+def _reference(baseline: Baseline | None) -> str:
+    if baseline is None:
+        return "rules alone"
+    return f"a baseline of {len(baseline)} run{'s' * (len(baseline) > 1)}"
 
 
 def values_of(name: str, now: Snapshot, baseline: Baseline | None) -> np.ndarray:
@@ -112,7 +124,7 @@ def _judge(rule: Rule, now: Snapshot, baseline: Baseline | None, probe: ProbeSet
     values = values_of(rule.name, now, baseline)
     known = baseline is not None and rule.name in baseline
     own = baseline.values(rule.name) if known and baseline is not None else None
-    low, high, lows, highs = _bounds(rule, baseline, own)
+    low, high, lows, highs = bounds_of(rule, baseline, own)
     undefined = np.isnan(values)
     excused = undefined & _undefined_before(rule.name, own, probe, len(values))
     beyond = np.where(undefined, np.inf, np.fmax(lows - values, values - highs))
@@ -146,8 +158,11 @@ def _complies(rule: Rule, values, low, high):
     return RELATIONS[rule.relation](values, rule.bound)
 
 
-def _bounds(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
-    """Of the mean, two floats, and of the images: lowest and highest (arrays, or floats for all)."""
+def bounds_of(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
+    """Bounds of a rule: lowest and highest of the mean, and of each image (arrays, or floats for all).
+
+    `own`: the baseline's values of the measure, (S, N).
+    """
     if rule.relation != "within":
         low, high = (-np.inf, rule.bound) if rule.relation in ("<=", "<") else (rule.bound, np.inf)
         return low, high, low, high

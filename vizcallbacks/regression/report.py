@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..safe_text import one_line
 from ..showing import Shown
 from .baseline import Baseline
 from .rules import Rule
@@ -62,10 +66,12 @@ class Report(Shown):
         Of the images, and of classes.
     flips : tuple of int
         Images whose predicted class is none that the baseline's runs predicted.
+    reference : str
+        What it was compared with, in words.
     files : tuple of str
         Where pictures of it lie.
     accept : str
-        How to accept what is now, in words.
+        The command that accepts what is now; "" where there is none.
     """
 
     findings: tuple[Finding, ...]
@@ -74,6 +80,7 @@ class Report(Shown):
     names: tuple[str, ...]
     class_names: tuple[str, ...]
     flips: tuple[int, ...]
+    reference: str
     files: tuple[str, ...] = ()
     accept: str = ""
 
@@ -85,6 +92,11 @@ class Report(Shown):
     def failures(self) -> tuple[Finding, ...]:
         """The findings that did not pass."""
         return tuple(finding for finding in self.findings if not finding.passed)
+
+    def filed(self, *files: str | os.PathLike[str], accept: str | None = None) -> Report:
+        """The same report, which also tells where its pictures lie, and how to accept what is now."""
+        paths = (*self.files, *(os.fspath(file) for file in files))
+        return replace(self, files=paths, accept=self.accept if accept is None else accept)
 
     def worst(self, count: int) -> list[int]:
         """At most `count` images that violate the failed rules most, each rule in turn; then class flips."""
@@ -102,6 +114,10 @@ class Report(Shown):
         return {i: ", ".join(dict.fromkeys(words)) for i, words in found.items()}
 
     def __str__(self) -> str:
+        return "\n".join(map(one_line, self.lines()))  # for terminals and logs; names are the user's
+
+    def lines(self) -> list[str]:
+        """The report line by line, with names as they are: one may hold a line break."""
         lines, told = [self._title()], set()
         for finding in self.findings:
             verdict = "pass" if finding.passed else "FAIL"
@@ -116,15 +132,13 @@ class Report(Shown):
         lines += [f"  picture: {path}" for path in self.files]
         if self.accept and not self.passed:
             lines.append(f"  If this is how it should look: {self.accept}")
-        return "\n".join(lines)
+        return lines
 
     def _title(self) -> str:
-        runs = "rules alone" if self.baseline is None else f"a baseline of {len(self.baseline)} run"
-        runs += "s" if self.baseline is not None and len(self.baseline) > 1 else ""
         verdict = "passed" if self.passed else f"FAILED {len(self.failures)} of {len(self.findings)} rules"
         return (
             f"attention check {verdict}: {self.snapshot.when}, layer {self.snapshot.layer!r}, "
-            f"{len(self.names)} probe images, by {runs}"
+            f"{len(self.names)} probe images, by {self.reference}"
         )
 
     def image(self, i: int) -> str:
@@ -137,6 +151,21 @@ class Report(Shown):
         classes = int(baseline.predictions[0, i]), int(self.snapshot.predictions[i])
         before, now = (self.class_names[c] if c < len(self.class_names) else f"class {c}" for c in classes)
         return f"{self.names[i]} {before} -> {now}"
+
+
+def accept_command(
+    runs: Iterable[str | os.PathLike[str]], out: str | os.PathLike[str], step: int | None = None
+) -> str:
+    """The command that makes a baseline of runs, quoted for a shell.
+
+    Examples
+    --------
+    >>> accept_command(["runs/my net"], "b.npz", step=3)
+    "vizcallbacks accept 'runs/my net' --step 3 --out b.npz"
+    """
+    words = ["vizcallbacks", "accept", *(os.fspath(run) for run in runs)]
+    words += [] if step is None else ["--step", str(step)]
+    return shlex.join([*words, "--out", os.fspath(out)])
 
 
 def describe(finding: Finding) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Sequence
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,16 +17,18 @@ from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
 from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from .baseline import NotComparableError
+from .course import failed_rules, first_bad
 from .report import Report, describe
 
 SHOWN = 4  # images on a picture
+GAP = 16  # px, between them
 
 
 def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
-    """The images that violate the rules most, one below the other: input, baseline, now, change.
+    """The images that violate the rules most, two by two: of each the input, baseline, now, change.
 
-    Each map is drawn on its own scale, the baseline's as the mean of its runs. Without a baseline there are the
-    input and the map.
+    They are the worst of each failed rule in turn, of different classes where there are such. Each map is drawn on
+    its own scale, the baseline's as the mean of its runs. Without a baseline there are the input and the map.
 
     Parameters
     ----------
@@ -34,7 +39,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (height, 672, 3), uint8
+    ndarray, (height, 672 or 1360, 3), uint8
 
     Raises
     ------
@@ -48,7 +53,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
         raise ValueError("a picture needs maps of the CAM family; take snapshots with the method 'grad_cam'")
     method = _method(report)
     drawn = []
-    for i in report.worst(count):
+    for i in _various(report, count):
         header = header_of(
             probe,
             i,
@@ -65,18 +70,29 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
         else:
             before = _scaled(np.mean([_scaled(maps) for maps in report.baseline.maps[method][:, i]], axis=0))
             drawn.append(side_by_side(probe.pictures[i], before, now, header, outlines=outlines))
-    gap = np.full((16, WIDTH, 3), 255, np.uint8)
-    return np.concatenate([part for one in drawn for part in (one, gap)][:-1])
+    return _two_by_two(drawn)
 
 
-def save_picture(report: Report, probe: ProbeSet, path) -> None:
-    """Write `picture` as a PNG file, whole or not at all (OSError)."""
+def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) -> Report:
+    """Write `picture` as a PNG file, whole or not at all (OSError); the report that names it."""
     _write_whole(path, encode(picture(report, probe), "png"))
+    return report.filed(path)
 
 
-def save_json(report: Report, path) -> None:
+def save_json(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
-    found = {
+    _write_json(_as_json(report), path)
+
+
+def save_course_json(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
+    """Write the reports of a run's steps as JSON: each as `save_json` does, and the first bad step or null."""
+    bad = first_bad(reports)
+    steps = [_as_json(report) for report in reports]
+    _write_json({"first_bad": None if bad is None else bad.snapshot.step, "steps": steps}, path)
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
         "passed": report.passed,
         "when": report.snapshot.when,
         "step": report.snapshot.step,
@@ -99,30 +115,79 @@ def save_json(report: Report, path) -> None:
         "flips": [report.names[i] for i in report.flips],
         "files": list(report.files),
     }
+
+
+def _write_json(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     _write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
-def save_junit(report: Report, path) -> None:
+def save_junit(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JUnit XML, a test case for each rule; the first failure holds the whole report."""
+    cases = []
+    for finding in report.findings:
+        first = not finding.passed and finding is report.failures[0]
+        whole = "\n".join(report.lines())
+        text = "" if finding.passed else whole if first else f"see {report.failures[0].rule}"
+        cases.append((str(finding.rule), describe(finding), text))
+    _write_junit(cases, path)
+
+
+def save_course_junit(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
+    """Write the reports of a run's steps as JUnit XML, a test case for each step."""
+    texts = ["" if one.passed else "\n".join(one.lines()) for one in reports]
+    steps = [f"step {one.snapshot.step}" for one in reports]
+    _write_junit(list(zip(steps, map(failed_rules, reports), texts)), path)
+
+
+def _write_junit(cases: Sequence[tuple[str, str, str]], path: str | os.PathLike[str]) -> None:
+    """Test cases: name, message, and text of the failure, "" where it passed."""
+    failures = sum(bool(text) for _, _, text in cases)
     suite = ElementTree.Element(
         "testsuite",
         name="attention",
-        tests=str(len(report.findings)),
-        failures=str(len(report.failures)),
+        tests=str(len(cases)),
+        failures=str(failures),
         errors="0",
         skipped="0",
     )
-    for finding in report.findings:
+    for name, message, text in cases:
         case = ElementTree.SubElement(
-            suite, "testcase", classname="attention", name=_xml_text(str(finding.rule)), time="0"
+            suite, "testcase", classname="attention", name=_xml_text(name), time="0"
         )
-        if not finding.passed:
-            failure = ElementTree.SubElement(case, "failure", message=describe(finding))
-            first = finding is report.failures[0]
-            failure.text = _xml_text(str(report) if first else f"see {report.failures[0].rule}")
+        if text:
+            failure = ElementTree.SubElement(case, "failure", message=_xml_text(message))
+            failure.text = _xml_text(text)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _various(report: Report, count: int) -> list[int]:
+    """The worst images, those first that are of a class not seen yet among the images that violate a rule."""
+    violations, snapshot = report.violations(), report.snapshot
+    worst = report.worst(len(report.names))
+    seen: set[int] = set()
+    first = []
+    for i in worst:
+        kind = int(snapshot.targets[i])
+        if i in violations and (kind < 0 or kind not in seen):
+            first.append(i)
+            seen.add(kind)
+    return list(dict.fromkeys([*first[:count], *worst]))[:count]
+
+
+def _two_by_two(panels: list[np.ndarray]) -> np.ndarray:
+    """Panels beside and below each other, on white; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0]
+    rows = []
+    for start in range(0, len(panels), 2):
+        pair = panels[start : start + 2]
+        row = np.full((max(map(len, pair)), 2 * WIDTH + GAP, 3), 255, np.uint8)
+        for place, one in enumerate(pair):
+            row[: len(one), place * (WIDTH + GAP) :][:, :WIDTH] = one
+        rows += [row, np.full((GAP, 2 * WIDTH + GAP, 3), 255, np.uint8)]
+    return np.concatenate(rows[:-1])
 
 
 def _method(report: Report) -> str:
@@ -140,7 +205,7 @@ def _scaled(map_: np.ndarray) -> np.ndarray:
     return (map_ / peak if 0 < peak < np.inf else map_).astype(np.float64)
 
 
-def _write_whole(path, data: bytes) -> None:
+def _write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     with replacing(path) as file:
         file.write(data)
 

@@ -18,7 +18,10 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Union
+
+Thresholds = Mapping[str, Union[str, Iterable[str]]]
+"""Name of a measure -> one rule, or several."""
 
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
@@ -28,12 +31,12 @@ RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 """Those that compare with a number; "within" needs a baseline."""
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"  # each text in one way only, so in linear time
 _RULE = re.compile(
     rf"\s*(?:(<=|>=|<|>)\s*({_NUMBER})|within\s+({_NUMBER}|noise))"
     rf"(?:\s+for\s+(?:({_NUMBER})\s*%|(all)))?\s*"
 )
-_NAMED = re.compile(r"\s*(\S.*?)\s*((?:<=|>=|<|>|\bwithin\b).*)", re.DOTALL)
+_RELATION = re.compile(r"<=|>=|<|>|\bwithin\b")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Rule:
         return self.relation == "within"
 
 
-def parse_rules(thresholds: Mapping[str, str | Iterable[str]]) -> tuple[Rule, ...]:
+def parse_rules(thresholds: Thresholds) -> tuple[Rule, ...]:
     """Read thresholds.
 
     Raises
@@ -98,10 +101,11 @@ def split_named(texts: Iterable[str]) -> dict[str, list[str]]:
     """Thresholds from texts with their names in front, as on a command line: "energy/tag <= 0.05"."""
     thresholds: dict[str, list[str]] = {}
     for text in texts:
-        match = _NAMED.fullmatch(text)
+        start = len(text) - len(text.lstrip())
+        match = _RELATION.search(text, start + 1)  # a name has at least one character
         if not match:
             raise ValueError(f"a rule must be like 'energy/tag <= 0.05', got {text!r}; {_FORMS}")
-        thresholds.setdefault(match[1], []).append(match[2])
+        thresholds.setdefault(text[start : match.start()].rstrip(), []).append(text[match.start() :])
     return thresholds
 
 

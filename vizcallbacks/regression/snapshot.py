@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,9 +14,10 @@ import numpy as np
 
 from .. import archive
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.result import Attributions, Coverage, predictions_of, softmax
-from ..attribution.targets import score_of
-from ..checks import as_numpy, check_arrays, check_step, check_texts
+from ..attribution.outputs import kind_of, predictions_of, probabilities_of
+from ..attribution.result import Attributions, Coverage
+from ..attribution.targets import target_of
+from ..checks import as_numpy, check_arrays, check_step, check_texts, pick_evenly
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
@@ -80,6 +82,7 @@ class Snapshot(Shown):
         when: str | None = None,
         scores: Any = None,
         relus: tuple[int, int] = (0, 0),
+        pure: bool | None = None,
         previous: Snapshot | None = None,
     ) -> Snapshot:
         """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
@@ -105,6 +108,8 @@ class Snapshot(Shown):
             The explained scores; default: the targets' outputs.
         relus : (int, int)
             Activations that guided backpropagation covered, and all.
+        pure : bool, optional
+            Whether no block of the net wrote its state for them; None: unknown.
         previous : Snapshot, optional
             That drift is measured against.
 
@@ -123,11 +128,12 @@ class Snapshot(Shown):
             if values is not None:
                 given[name], layout[name] = as_numpy(values), (np.floating, axes)
         check_arrays(given, layout)
-        score_of(targets, probe.labels, count)
+        target = target_of(targets, probe.labels, count)
         predictions = probabilities = classes = None
         if outputs is not None:
             outputs = given["outputs"].astype(np.float32)
-            predictions, probabilities = predictions_of(outputs), softmax(outputs)
+            probabilities = probabilities_of(outputs, kind_of(outputs))
+            predictions = predictions_of(outputs, probabilities)
         if targets is None:
             classes = predictions
         elif not callable(targets):
@@ -146,12 +152,14 @@ class Snapshot(Shown):
             probabilities=probabilities,
             predictions=predictions,
             targets=classes,
+            target=target,
             scores=as_numpy(scores).astype(np.float32),
             coverage=Coverage(*relus),
             probe=probe,
         )
         step = check_step(step)
-        return take(result, probe, step, when_words(step) if when is None else when, previous)
+        taken = take(result, probe, step, when_words(step) if when is None else when, previous)
+        return replace(taken, pure=pure)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
@@ -277,11 +285,18 @@ def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | Non
         maps=MappingProxyType(maps),
         targets=targets,
         predictions=result.predictions if known else unknown,
-        confidence=result.probabilities.max(axis=1) if known else nothing.astype(np.float32),
+        confidence=result.confidence if known else nothing.astype(np.float32),
         measures=MappingProxyType(measures),
         relus=result.relus,
         digest=probe.digest,
+        pure=None if written_by(result) is None else not written_by(result),
     )
+
+
+def written_by(result: Attributions) -> tuple[str, ...] | None:
+    """Paths of the blocks that wrote their state in the passes, which was put back; None: not recorded."""
+    purity = getattr(result, "purity", None)
+    return None if purity is None else tuple(purity.blocks)
 
 
 def _comparable(previous: Snapshot, layer, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
@@ -329,13 +344,22 @@ def read_run(run, step: int | None = None) -> tuple[Snapshot, ProbeSet]:
         A file cannot be read.
     """
     paths = list_snapshots(run)
-    if step is not None:
-        paths = [path for path in paths if path == snapshot_path(run, step)]
     if not paths:
-        wanted = "" if step is None else f" of step {step}"
+        missing = "" if Path(run).is_dir() else f"there is no folder {os.fspath(run)!r}: "
         raise ValueError(
-            f"{run} holds no attention snapshot{wanted}; give the folder of a run, as `logdir` was"
+            f"{missing}{run} holds no attention snapshot; give the folder that the training logged to"
         )
+    if step is not None:
+        steps = [step_of(path) for path in paths]
+        if step not in steps:
+            shown = [steps[place] for place in pick_evenly(len(steps), 20)]
+            some = (
+                f"{len(shown)} of its {len(steps)} steps are" if len(shown) < len(steps) else "its steps are"
+            )
+            raise ValueError(
+                f"{run} holds no attention snapshot of step {step}; {some} {', '.join(map(str, shown))}"
+            )
+        paths = [snapshot_path(run, step)]
     snapshot, probe = Snapshot.load(paths[-1]), ProbeSet.load(paths[-1].parent / "probe.npz")
     if snapshot.digest != probe.digest:
         raise ValueError(f"{paths[-1]} is of another probe set than the one beside it; take it again")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,15 @@ import numpy as np
 from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
 from ..checks import check_whole
-from ..measures.of_one_map import mean_defined
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline, NotComparableError
 from ..regression.comparing import compare
 from ..regression.quantities import known_names, no_mask, read_name, tolerance_of
-from ..regression.report import Report
+from ..regression.report import Report, accept_command
 from ..regression.report_files import picture, save_picture
-from ..regression.rules import parse_rules
+from ..regression.rules import Thresholds, parse_rules
 from ..regression.snapshot import FOLDER, Snapshot
+from .best import Best
 from .jobs import Job, Sink
 
 BEST = "best"
@@ -49,8 +47,9 @@ class Alarm:
     methods : sequence of str
         That are computed.
     baseline : Baseline, path, "best" or None
-        "best": the snapshot so far with the highest mean probability of the targets that violated nothing.
-        None: the rules have to do without.
+        "best": the best snapshot of the training so far, once attention has settled (`vizcallbacks.training.best`
+        says when). It finds a net that starts to look elsewhere; a net that looked at the wrong thing from the
+        start needs a baseline of other runs, or rules on masks. None: the rules need no baseline.
     thresholds : mapping of str to str, or to several
         As for `compare`; None: the baseline's own.
     patience : int
@@ -75,7 +74,7 @@ class Alarm:
         probe: ProbeSet,
         methods: Sequence[str],
         baseline: Baseline | str | os.PathLike | None = None,
-        thresholds: Mapping[str, str | Iterable[str]] | None = None,
+        thresholds: Thresholds | None = None,
         patience: int = 2,
         action: str | Callable[[Report], Any] = "warn",
         check_from: int = 1,
@@ -89,24 +88,24 @@ class Alarm:
         self._probe, self._thresholds = probe, thresholds
         self._patience, self._action, self._from = patience, action, check_from
         self._accepted = "baseline.npz"
-        self._from_best = isinstance(baseline, str) and baseline == BEST
+        from_best = isinstance(baseline, str) and baseline == BEST
         self._baseline: Baseline | None = None
-        if isinstance(baseline, (str, os.PathLike)) and not self._from_best:
+        if isinstance(baseline, (str, os.PathLike)) and not from_best:
             self._accepted, baseline = os.fspath(baseline), Baseline.load(baseline)
         if isinstance(baseline, Baseline):
             self._baseline = baseline
             baseline.check_probe(probe.digest, len(probe))
-        elif baseline is not None and not self._from_best:
+        elif baseline is not None and not from_best:
             raise TypeError(f"baseline must be a Baseline, its file, 'best' or None, got {baseline!r}")
-        if self._from_best and not any(METHODS[name].shape == "layer" for name in methods):
+        if from_best and not any(METHODS[name].shape == "layer" for name in methods):
             raise ValueError(
                 "baseline='best' needs maps of the CAM family; compute the method 'grad_cam' as well"
             )
         if thresholds is not None:
-            _check_rules(thresholds, probe, methods, self._baseline, self._from_best)
-        elif self._baseline is None and not self._from_best:
+            _check_rules(thresholds, probe, methods, self._baseline, from_best)
+        elif self._baseline is None and not from_best:
             raise ValueError("an alarm needs a baseline or thresholds, got neither")
-        self._best = -np.inf
+        self._best = Best(probe, thresholds) if from_best else None
         self.violations = 0
 
     @property
@@ -133,12 +132,12 @@ class Alarm:
         """Check a snapshot and count; None if it is not to be checked."""
         if taken.step < self._from:
             return None
-        report = None
-        if self._baseline is not None or not self._from_best:
+        report: Report | None
+        if self._best is None:
             report = compare(taken, self._baseline, self._thresholds, probe=self._probe)
-            self.violations = 0 if report.passed else self.violations + 1
-        if self._from_best and (report is None or report.passed):
-            self._keep_best(taken)
+        else:
+            report = self._best.judge(taken)
+        self.violations = 0 if report is None or report.passed else self.violations + 1
         return report
 
     def act(self, report: Report, logger: logging.Logger) -> bool:
@@ -150,9 +149,8 @@ class Alarm:
     def described(self, report: Report, run: Path) -> tuple[Report, Job]:
         """The report with the picture's path and how to accept, and the job that draws the one and logs both."""
         path = run / FOLDER / f"check-{report.snapshot.step:08d}.png"
-        command = f"vizcallbacks accept {shlex.quote(str(run))} --step {report.snapshot.step} "
-        command += f"--out {shlex.quote(self._accepted)}"
-        report = replace(report, files=(str(path),), accept="" if report.baseline is None else command)
+        accept = "" if self._baseline is None else accept_command([run], self._accepted, report.snapshot.step)
+        report = report.filed(path, accept=accept)
 
         def job(sink: Sink) -> None:
             sink.text("attention/check_report", f"```\n{report}\n```", report.snapshot.step)
@@ -161,12 +159,6 @@ class Alarm:
                 save_picture(report, self._probe, path)
 
         return report, job
-
-    def _keep_best(self, taken: Snapshot) -> None:
-        worth = mean_defined(taken.measures["probability"])[0]
-        worth = mean_defined(taken.measures["score"])[0] if worth != worth else worth
-        if worth > self._best:
-            self._best, self._baseline = worth, Baseline.from_snapshots(taken, self._probe)
 
 
 def _log(report: Report, violations: int, logger: logging.Logger) -> bool:

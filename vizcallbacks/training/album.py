@@ -30,7 +30,7 @@ from .curves import description
 from .jobs import Sink
 
 KEPT = 24  # snapshots in memory, for sheets of at most 9: evenly spaced ones, whatever their number
-PANEL_WIDTH = 512  # px; a card shows 375
+SIZES = {80: (375, 80), 10**9: (512, 120)}  # px: pictures up to this side -> panels' width, history's cells
 SHEETS, MEANS = "attention", "attention_mean"
 PANELS, HISTORY, PER_IMAGE = "attention_panels", "attention_panels_history", "attention_per_image"
 
@@ -48,8 +48,8 @@ class Page:
 class Album:
     """Pictures and curves of the snapshots of one run.
 
-    Sheets of all snapshots so far are drawn anew after snapshot 1, 2, 3, 4, 6, 8, 12, 16, 24, ..., and at the end:
-    their number grows with the logarithm of the run's length.
+    Overview and peaks are drawn anew after snapshot 1, 2, 3, 4, 6, 8, 12, 16, 24, ..., history sheets after the
+    powers of two, and all at the end: their number grows with the logarithm of the run's length.
 
     Parameters
     ----------
@@ -72,6 +72,8 @@ class Album:
         The numbers of the images drawn, in `probe`.
     main : str
         The method that sheets, overview and measures are of.
+    sheets_at : int
+        How many snapshots there were when sheets were drawn last.
     """
 
     def __init__(
@@ -89,12 +91,13 @@ class Album:
         numbers = range(len(probe)) if numbers is None else numbers
         self._tags = [f"{numbers[i]:02d}_{clean_label(probe.label_name(i))}" for i in self.shown]
         self._per_image_curves, self._keep = per_image_curves, keep
+        self._sizes = sizes_for(probe.pictures.shape)
         self._scales = np.zeros(len(self.shown))
         self._pages: list[Page] = []
         self._newest: Snapshot | None = None
         self._stride = 1
         self._count = 0
-        self._sheets_at = 0
+        self.sheets_at = self._history_at = 0
 
     @property
     def panel_tags(self) -> list[str]:
@@ -108,7 +111,7 @@ class Album:
         report: Report | None = None,
         predicted: Mapping[int, np.ndarray] | None = None,
     ) -> list[Callable]:
-        """Take in a snapshot; return the jobs that log it: the first its curves, the others pictures.
+        """Take in a snapshot; return the jobs that log it: curves, a panel for each tag, sheets.
 
         Parameters
         ----------
@@ -148,22 +151,24 @@ class Album:
             other = None if predicted is None else predicted.get(i)
             jobs.append(self._panel_job(snapshot, maps, k, violations.get(i, ""), other))
         if _sheets_are_due(self._count):
-            jobs += self.sheets(snapshot.step)
+            jobs += self.sheets(snapshot.step, history=self._count & (self._count - 1) == 0)
         note = edges_note(self._methods)
         if note and self._count == 1:
             jobs.append(lambda sink: sink.text(f"{SHEETS}/note", note, snapshot.step))
         return jobs
 
-    def sheets(self, step: int) -> list[Callable]:
+    def sheets(self, step: int, history: bool = True) -> list[Callable]:
         """Jobs that draw overview, peaks and history sheets up to the newest snapshot, unless drawn already."""
-        if self._sheets_at == self._count:
-            return []
-        self._sheets_at = self._count
-        pages, newest = list(self._pages), self._newest
-        jobs = [self._history_job(pages, k, step) for k in range(len(self.shown))]
-        jobs.append(self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step))
-        if newest is not None and newest.maps:
-            jobs.append(self._sheet_job("peaks", "peaks", lambda: self._peaks(newest), step))
+        pages, newest, jobs = list(self._pages), self._newest, []
+        if history and self._history_at < self._count:
+            self._history_at = self._count
+            jobs += [self._history_job(pages, k, step) for k in range(len(self.shown))]
+        if self.sheets_at < self._count:
+            self.sheets_at = self._count
+            drawn = self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step)
+            jobs.append(drawn)
+            if newest is not None and newest.maps:
+                jobs.append(self._sheet_job("peaks", "peaks", lambda: self._peaks(newest), step))
         return jobs
 
     def _remember(self, page: Page) -> None:
@@ -184,6 +189,7 @@ class Album:
             float(snapshot.confidence[i]),
             epoch=snapshot.when,
             note=guided_note(self._methods, snapshot.relus),
+            score=float(snapshot.measures["score"][i]) if "score" in snapshot.measures else None,
         )
 
     def _panel_job(
@@ -210,18 +216,20 @@ class Album:
                 drawn.insert(place + 1, TitledMap(why, predicted, scale=_larger(scale, predicted)))
                 drawn[place] = replace(drawn[place], scale=_larger(scale, predicted))
             outlines = [mask[i] for mask in probe.masks.values()]
-            picture = panel(probe.pictures[i], drawn, header, PANEL_WIDTH, outlines)
+            picture = panel(probe.pictures[i], drawn, header, self._sizes[0], outlines)
             sink.image(f"{PANELS}/{self._tags[k]}", picture, snapshot.step)
 
         return job
 
     def _history_job(self, pages: list[Page], k: int, step: int) -> Callable[[Sink], None]:
         def job(sink: Sink) -> None:
-            entries = [(replace(page.headers[k], epoch=_caption(page.when)), page.maps[k]) for page in pages]
+            entries = [(replace(page.headers[k], epoch=_short(page.when)), page.maps[k]) for page in pages]
             i = self.shown[k]
-            title = f"{METHODS[self.main].title} · {self._probe.label_name(i)}"
+            title = f"{METHODS[self.main].title} · {self._probe.label_name(i)} · {pages[-1].when}"
             numbers = [page.number for page in pages]
-            picture = history_sheet(self._probe.pictures[i], entries, title, numbers=numbers)
+            picture = history_sheet(
+                self._probe.pictures[i], entries, title, numbers=numbers, side=self._sizes[1]
+            )
             sink.image(f"{HISTORY}/{self._tags[k]}", picture, step)
 
         return job
@@ -277,6 +285,14 @@ class Album:
         return job
 
 
+def sizes_for(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Panels' width and history sheets' cells, px, for pictures of shape (N, H, W, 3).
+
+    Panels of small pictures are as wide as a card of TensorBoard: more pixels would show no more.
+    """
+    return next(sizes for side, sizes in SIZES.items() if max(shape[1:3]) <= side)
+
+
 def _sheets_are_due(count: int) -> bool:
     """At 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: the powers of two and those times three."""
     while count % 2 == 0:
@@ -302,12 +318,7 @@ def _maxima(maps: Iterable[np.ndarray]) -> np.ndarray:
     return np.array([map_.max() if np.isfinite(map_).all() else 0.0 for map_ in maps])
 
 
-def _caption(when: str) -> str:
-    """ "after 12 epochs" -> "12 epochs", "before training" -> "start": fits below a map."""
-    return {"before training": "start"}.get(when, re.sub(r"^after (?=\d)", "", when))
-
-
 def _short(when: str) -> str:
-    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": fits beside a row."""
+    """ "after 12 epochs" (earlier "epoch 12") -> "12", "before training" -> "start": what fits at a map."""
     number = re.fullmatch(r"(?:after |epoch |batch )(\d+)(?: (?:epoch|batch)(?:e?s)?)?", when)
-    return number[1] if number else _caption(when)
+    return number[1] if number else {"before training": "start"}.get(when, when)

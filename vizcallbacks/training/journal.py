@@ -15,17 +15,21 @@ import numpy as np
 
 from ..pictures.render import encode
 from ..regression.report import Report
-from ..regression.snapshot import Snapshot
+from ..regression.snapshot import Snapshot, list_snapshots
 from ..tensorboard.drawing import DrawingLog
 from ..tensorboard.event_log import EventLog, clean_tag
 from ..tensorboard.last_steps import last_steps
+from ..view.report_page import report_path
 from .album import Album
 from .budget import timed
 from .jobs import Job, Sink
+from .keeping import ALL, Keeping
 from .plan import Plan
 from .run_folder import RunFolder
+from .sinks import TENSORBOARD, Everywhere, Nowhere, SinkLog, open_sinks
 
 SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
+PAGE_SECONDS = 30.0  # the page waits so long at most for its newest snapshot
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
 
@@ -66,13 +70,18 @@ class Journal:
             plan.per_image_curves,
             self.folder.save_picture,
         )
+        self._sinks = tuple(plan.sinks)
+        self._tensorboard = TENSORBOARD in self._sinks
+        self._more: list[SinkLog] = []
         self.log = EventLog(
-            logdir if own_writer else self.folder.path,
+            Nowhere() if not self._tensorboard else logdir if own_writer else self.folder.path,
             encode=partial(encode, format=plan.image_format),
             logger=logger,
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
+        self._keeping, self._thinned = Keeping(plan.keep), plan.keep != ALL
         self._newest: int | None = None
+        self._report: Report | None = None
         self._written: Mapping[str, int] = {}
         self._saved, self._stalled = threading.Event(), False
         self._saved.set()
@@ -86,7 +95,7 @@ class Journal:
     @property
     def dropped(self) -> int:
         """Jobs that were not written, or not written whole."""
-        return self.log.dropped + self._pictures.dropped
+        return sum(log.dropped for log in (self.log, self._pictures, *self._more))
 
     def open(self, step: int, judge: Callable[[Snapshot], Report | None]) -> Snapshot | None:
         """Take hold of the folder, take in the snapshots before `step`, and open the log.
@@ -108,7 +117,8 @@ class Journal:
         ValueError
             The folder cannot be used.
         """
-        earlier = self.folder.open(self._probe, step)
+        more = open_sinks(self._sinks, self.run, self._logger)
+        earlier = self.folder.open(self._probe, step, thinned=self._thinned)
         try:
             written = self._written = _last_steps(self.run)
             if "attention_mean/score" not in written and "attention_score/_mean" in written:
@@ -124,7 +134,8 @@ class Journal:
             pictures: deque[list[Job]] = deque(maxlen=REDRAWN)
             for newest in earlier:
                 report = judge(newest)
-                if newest.step < min(curves_until, pictures_until + 1):
+                self.folder.give_up(self._keeping.add(newest))
+                if not self._tensorboard or newest.step < min(curves_until, pictures_until + 1):
                     self.album.add(newest)
                     continue
                 jobs = self.album.add(newest, self._stored(newest), report)
@@ -132,6 +143,9 @@ class Journal:
                 pictures.append(jobs[1:] if newest.step > pictures_until else [])
             self.log.open()
             self._pictures.open()
+            for one in more:
+                one.open()
+            self._more = more
         except BaseException:
             self.folder.close()
             raise
@@ -165,15 +179,25 @@ class Journal:
         predicted : mapping of int to ndarray, optional
             As for `Album.add`.
         """
+        sheets_at, self._report = self.album.sheets_at, report
         curves, *own = self.album.add(taken, drawn, report, predicted)
-        jobs, spent = timed([self._saving(taken), *self._logged([curves, *facts, *own, *pictures], taken)])
+        given_up = self._keeping.add(taken)
+        if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
+            own = own[len(self.album.panel_tags) :]
+        pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
+        logged = self._logged([curves, *facts, *own, *pictures, *pages], taken)
+        jobs, spent = timed([self._saving(taken, given_up), *logged])
         first = 2 + len(facts)
         for job in jobs[:first]:
-            self.log.submit(job)
+            self.log.submit(self._everywhere(job))
         for job in jobs[first:]:
-            self._pictures.submit(job)
+            self._pictures.submit(self._everywhere(job))
         self._pictures.submit(lambda sink: told(spent.seconds, spent.processor))
         self._newest = taken.step
+
+    def _everywhere(self, job: Job) -> Job:
+        """The job, writing to TensorBoard and to all other sinks."""
+        return (lambda sink: job(Everywhere(sink, self._more))) if self._more else job
 
     def _logged(self, jobs: list[Job], taken: Snapshot) -> list[Job]:
         """Jobs that do not log again what the process before has logged of the same snapshot, its last one."""
@@ -182,7 +206,7 @@ class Journal:
             return jobs
         return [_unwritten([job], self._written) for job in jobs]
 
-    def _saving(self, taken: Snapshot) -> Job:
+    def _saving(self, taken: Snapshot, given_up: Sequence[int]) -> Job:
         """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
 
         A disk that does not answer costs the training this once, until it answers.
@@ -194,10 +218,24 @@ class Journal:
         def save(sink: Sink) -> None:
             try:
                 self.folder.save(taken)
+                self.folder.give_up(given_up)
             finally:
                 saved.set()
 
         return save
+
+    def _page_job(self, report: Report | None, last: bool = False) -> Job:
+        """The job that writes the interactive page over all snapshots so far; the sinks get the last one."""
+
+        def job(sink: Sink) -> None:
+            self._saved.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
+            if not list_snapshots(self.run):  # none could be written, which the log has said
+                return
+            self.folder.save_page(report)
+            for log in self._more if last else ():
+                log.file(report_path(self.run))
+
+        return job
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was handed over is written, at most `timeout` seconds; whether it is."""
@@ -213,10 +251,13 @@ class Journal:
         """Draw the last sheets, write what is pending, and let go. May be called again."""
         if self.is_open and not self.is_closed:
             if self._newest is not None:
-                for job in self.album.sheets(self._newest):
-                    self._pictures.submit(job)
+                sheets = self.album.sheets(self._newest)
+                for job in [*sheets, self._page_job(self._report, last=True)]:
+                    self._pictures.submit(self._everywhere(job))
             self._pictures.close()
             self.log.close()
+            for log in self._more:
+                log.close()
         self.folder.close()
         self.is_closed = True
 

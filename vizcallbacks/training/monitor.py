@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +20,7 @@ from ..regression import snapshot as snapshots
 from ..regression.baseline import Baseline
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, when_words
+from .beside import check_alone
 from .budget import Budget
 from .draining import Draining
 from .jobs import Job, sanity_job
@@ -91,6 +94,16 @@ class AttentionMonitor:
         On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
         written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
         would have. From `start` to `close`, both called in the main thread. None: no handler is installed.
+    sinks : sequence of str or object
+        Where curves and pictures go: "tensorboard"; "folder" (``scalars.csv`` and ``pictures/`` in the run's
+        folder); "mlflow" and "wandb", the run of theirs that is open when snapshots begin (curves, overview,
+        peaks, checks, and at the end the report page); any object with ``scalar(tag, value, step)``,
+        ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
+        has a thread of its own; one that raises is left out, with one warning. Snapshots are kept in any event.
+    keep : "all" or int, >= 4
+        For long runs: at most so many snapshots stay on disk, and so in the view: the first, the best, the newest,
+        and others evenly spaced; panels are thinned out alike. Curves are of all. See
+        `vizcallbacks.training.keeping`.
 
     Raises
     ------
@@ -123,6 +136,8 @@ class AttentionMonitor:
         shard: tuple[int, int] | None = None,
         logger: logging.Logger | None = None,
         drain_on: int | None = None,
+        sinks: Sequence[Any] = ("tensorboard",),
+        keep: int | str = "all",
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -145,6 +160,8 @@ class AttentionMonitor:
             action=action,
             check_from=check_from,
             drain_on=drain_on,
+            sinks=sinks,
+            keep=keep,
         )
         self._begin(plan, logdir, logger)
 
@@ -165,7 +182,7 @@ class AttentionMonitor:
         self._previous: Snapshot | None = None
         self._checked: Report | None = None
         self._failures = self._taken = 0
-        self._stop = False
+        self._stop = self._told_written = self._told_where = False
         self._draining = Draining(plan.drain_on, self._journal.drain)
 
     @property
@@ -213,6 +230,7 @@ class AttentionMonitor:
         probe, targets, _ = self._plan.share
         plan = self._plan
         question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        check_alone(net)
         first, classes = question.try_out(net)
         if self._alarm is not None:
             self._alarm.check_start(first, classes)
@@ -271,7 +289,7 @@ class AttentionMonitor:
         targets : None, "label", int, (N,) ints or callable
             The classes that the maps explain; None: those that the monitor was made with.
         **more
-            `layer`, `scores` and `relus`, as for `Snapshot.from_arrays`.
+            `layer`, `scores`, `relus` and `pure`, as for `Snapshot.from_arrays`.
 
         Raises
         ------
@@ -363,12 +381,14 @@ class AttentionMonitor:
     def _asked(self, net: gluon.Block, step: int, when: str) -> Snapshot:
         if self._question is None:
             raise RuntimeError("the monitor has no question yet; call start")
+        check_alone(net)
         began = time.perf_counter()
         album = self._journal.album
         result, drawn = self._question.ask(net, album.shown)
         also = self._plan.wrong == "also predicted"
         why = self._question.ask_why(net, result, album.shown, album.main) if also else {}
         passed = time.perf_counter()
+        self._tell_written(snapshots.written_by(result))
         taken = snapshots.take(result, result.probe, step, when, self._previous)
         period, facts = self._plan.sanity_period, []
         if period is not None and (self._taken + 1) % period == 0:
@@ -410,6 +430,7 @@ class AttentionMonitor:
     ) -> None:
         """In the thread that draws, when all of the snapshot is drawn."""
         self._budget.drew(processor)
+        self._tell_where(taken)
         drift = mean_defined(taken.measures["drift"])[0] if "drift" in taken.measures else float("nan")
         self._logger.info(
             "attention %s: %d images in %.2f s, hand-over %.0f ms, drawn and written in %.2f s; "
@@ -423,6 +444,37 @@ class AttentionMonitor:
             *taken.relus,
             "" if drift != drift else f"; rank correlation with the last snapshot {drift:.2f}",
         )
+
+    def _tell_where(self, taken: Snapshot) -> None:
+        """After the first snapshot, say where to look; on the error stream if no logging is set up."""
+        if self._told_where:
+            return
+        self._told_where = True
+        run = shlex.quote(str(self.run))
+        looks = [f"vizcallbacks report {run} --out report.html"]
+        if "tensorboard" in self._plan.sinks:
+            looks.insert(0, f"tensorboard --logdir {run} --samples_per_plugin images=1000")
+        height, width = next(iter(taken.maps.values())).shape[1:] if taken.maps else (0, 0)
+        size = f"; the maps of layer {taken.layer!r} have {height} x {width} cells" if taken.maps else ""
+        if 0 < min(height, width) <= 4:
+            size += ", which is coarse: name an earlier layer (layer=...), or give larger images"
+        line = f"to see what the net looks at: {', or '.join(looks)}{size}"
+        if self._logger.hasHandlers():
+            self._logger.info("%s", line)
+        else:
+            print(line, file=sys.stderr)
+
+    def _tell_written(self, blocks: tuple[str, ...] | None) -> None:
+        """Warn once of blocks that keep state in `forward`."""
+        if blocks and not self._told_written:
+            self._told_written = True
+            several = len(blocks) > 1
+            self._logger.warning(
+                "block%s %s write%s state in forward; it was put back after the snapshot, and is after each one",
+                "s" if several else "",
+                ", ".join(repr(path) for path in blocks),
+                "" if several else "s",
+            )
 
     def _leave_out(self) -> None:
         if not self._stretched:

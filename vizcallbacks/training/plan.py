@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ..attribution.methods import DEFAULT_METHODS, check_methods
-from ..attribution.targets import score_of
+from ..attribution.targets import target_of
 from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
@@ -18,6 +18,8 @@ from ..regression.report import Report
 from .alarm import Alarm
 from .budget import Budget
 from .draining import check_signal
+from .keeping import check_keep
+from .sinks import check_sinks
 from .workers import part
 
 ON_ERROR = ("warn", "raise")
@@ -57,6 +59,8 @@ class Plan:
     action: str | Callable[[Report], Any] = "warn"
     check_from: int = 1
     drain_on: int | None = None
+    sinks: Sequence[Any] = ("tensorboard",)
+    keep: int | str = "all"
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
@@ -82,8 +86,10 @@ class Plan:
             )
         Budget(self.max_overhead)
         check_signal(self.drain_on)
+        check_keep(self.keep)
+        object.__setattr__(self, "sinks", check_sinks(self.sinks))
         probe, targets, _ = self.share
-        score_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
+        target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set
         self.alarm()
 
     @classmethod

@@ -61,8 +61,8 @@ class Question:
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
             result = explain(net, self.probe, measured, extra=self.extra, **self.options)
-            pinned = {} if result.targets is None else {"targets": result.targets[rows]}
-            more = self._explain_some(net, rows, drawn, layer=result.layer, **pinned)
+            target = result.target.pick(rows)
+            more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
@@ -95,7 +95,9 @@ class Question:
         rows = [i for i in shown if found[i] >= 0 and found[i] not in (wanted[i], asked.targets[i])]
         if not rows:
             return {}
-        more = self._explain_some(net, rows, (method,), layer=asked.layer, targets=found[rows])
+        more = self._explain_some(
+            net, rows, (method,), layer=asked.layer, targets=asked.target.instead(found[rows])
+        )
         return dict(zip(rows, more[method]))
 
     def try_out(self, net: gluon.Block) -> tuple[Attributions, np.ndarray | None]:

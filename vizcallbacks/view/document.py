@@ -24,7 +24,7 @@ from ..regression.snapshot import Snapshot
 
 FORMAT, SCHEMA = "vizcallbacks view", 1
 MOST_PIXELS = 10_000_000  # of all pictures of a probe set together: 200 of 224 x 224
-MOST_MAP_BYTES = 24_000_000  # of all maps of a document; beyond it, steps are thinned
+MOST_MAP_BYTES = 12_000_000  # of all maps of a document; beyond it, steps are thinned
 MASK_SIDE = 112  # px; larger masks are reduced for their outlines
 
 Put = Callable[[str, bytes], Any]

@@ -174,7 +174,7 @@ def _rules(verdict: dict) -> str:
         for rule in verdict["rules"]
     )
     title = html.escape(verdict["title"].partition(": ")[2])
-    return f'<details><summary>{title}</summary><table class="rules"><tbody>{rows}</tbody></table></details>'
+    return f'<details open><summary>{title}</summary><table class="rules"><tbody>{rows}</tbody></table></details>'
 
 
 def _failing(count: int) -> str:

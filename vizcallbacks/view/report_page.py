@@ -62,15 +62,22 @@ def write_report(
     _write(out, made[0])
 
 
+def write_checked(path: Any, report: Report | None, out: Any) -> None:
+    """Write the page over one run with what a check of it found, if there was one (ValueError, OSError)."""
+    run = Run(path)
+    _write(out, page_of({run.name: run}, reports={} if report is None else {run.name: report})[0])
+
+
 def page_of(
     runs: Mapping[str, Run],
     baseline: Any = None,
     *,
     rules: Rules | None = None,
-    assets=None,
-    beside=Path("."),
+    assets: Any = None,
+    beside: Path = Path("."),
+    reports: Mapping[str, Report] | None = None,
 ) -> tuple[bytes, dict[str, bytes]]:
-    """The page, and files of the folder `assets`; as `write_report`."""
+    """The page, and files of the folder `assets`; as `write_report`. `reports`: of runs that were checked."""
     if baseline is not None and not isinstance(baseline, Baseline):
         baseline = Baseline.load(baseline)
     pack = Pack()
@@ -83,7 +90,8 @@ def page_of(
         if run.probe.digest not in probes:
             probes[run.probe.digest] = len(probes)
             parts.append(probe_part(run.probe, pack.put))
-        report, refused = _check(newest, run.probe, baseline, rules)
+        known = (reports or {}).get(name)
+        report, refused = (known, "") if known else _check(newest, run.probe, baseline, rules)
         verdict = None if report is None else verdict_part(report)
         if verdict is not None:
             verdicts.append({"run": name, **verdict})

@@ -62,11 +62,11 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*FIXED, *measures], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: inert(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _inert(value: Any) -> Any:
+def inert(value: Any) -> Any:
     """Text that no spreadsheet takes for a formula: images and runs may have any names."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
