@@ -62,6 +62,11 @@ def _way_from(net: Any) -> str:
     return ""
 
 
+def named(path: str) -> str:
+    """A block in messages."""
+    return f"block {path!r}" if path else "the net"
+
+
 def parameters_of(blocks: Iterable[tuple[gluon.Block, str]]) -> list[gluon.Parameter]:
     """The parameters of blocks with their paths, each once: `collect_params` of the net, much faster."""
     return list({id(one): one for block, _ in blocks for one in block._params.values()}.values())

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..mxnet_door import mx
 from .graph import Entry, Node, ordered, replace
-from .operators import DrawsError, drawing, inside, is_true, known
+from .operators import DrawsError, drawing, is_true, known
 from .replacements import FIRST_ONLY
 
 
@@ -56,12 +56,6 @@ def _check(node: Node) -> None:
     draws = known(node.op).draws
     if draws is not None and draws(node.attrs, node.training):
         raise DrawsError(drawing(node.op, repr(node.name)))
-    for one in inside(node):
-        if known(one.op).rewrite is not None and one.op != "relu":
-            raise ValueError(
-                f"{one.op} {one.name!r} stands inside control flow ({node.op} {node.name!r}), where vizcallbacks "
-                "cannot fix it to predict mode; run the net without hybridize(), or move it out of the loop"
-            )
 
 
 def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry], dict[str, Any]]:

@@ -29,8 +29,8 @@ class Node:
         Which output of which node.
     training : bool
         Whether the net runs it in train mode, though the pass as a whole is in predict mode.
-    subgraphs : list
-        Of control flow: the graphs inside, as MXNet's JSON has them.
+    control : bool
+        Whether it is control flow, with graphs inside that are not read.
     """
 
     op: str
@@ -38,7 +38,7 @@ class Node:
     attrs: dict[str, str] = field(default_factory=dict)
     inputs: list[Entry] = field(default_factory=list)
     training: bool = False
-    subgraphs: list[Any] = field(default_factory=list)
+    control: bool = False
 
     @property
     def is_variable(self) -> bool:
@@ -88,8 +88,8 @@ def read(text: str) -> list[Entry]:
     nodes: list[Node] = []
     for made in graph["nodes"]:
         inputs = [(nodes[index], output) for index, output, *_ in made["inputs"]]
-        attrs, inside = dict(made.get("attrs", {})), made.get("subgraphs", [])
-        nodes.append(Node(made["op"], made["name"], attrs, inputs, subgraphs=inside))
+        attrs, control = dict(made.get("attrs", {})), bool(made.get("subgraphs"))
+        nodes.append(Node(made["op"], made["name"], attrs, inputs, control=control))
     return [(nodes[index], output) for index, output, *_ in graph["heads"]]
 
 
@@ -127,7 +127,7 @@ def cloned(
     for node in ordered(heads, instead):
         inputs = [copy(entry) for entry in node.inputs]
         mode = training or node.training
-        made[node] = Node(node.op, node.name, dict(node.attrs), inputs, mode, node.subgraphs)
+        made[node] = Node(node.op, node.name, dict(node.attrs), inputs, mode, node.control)
     return [copy(entry) for entry in heads], made
 
 
@@ -158,7 +158,6 @@ def symbol_of(heads: Sequence[Entry]) -> mx.sym.Symbol:
                 "name": node.name if node.is_variable else f"{place}:{node.name}",
                 "attrs": node.attrs,
                 "inputs": [[places[source], output, 0] for source, output in node.inputs],
-                **({"subgraphs": node.subgraphs} if node.subgraphs else {}),
             }
             for place, node in enumerate(nodes)
         ],

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
-from .blocks import block_paths, parameters_of
+from .blocks import block_paths, named, parameters_of
 from .layers import ATTACHED, instrumented_class
 from .runner import Runner
-from .tracing import named
 
 
 @contextmanager

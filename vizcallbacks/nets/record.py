@@ -64,7 +64,7 @@ def recorded(notes: Recorder, outputs: Any, leaves: Sequence) -> Recording:
     steps = [(path, one) for path, made in notes.steps for one in made]
     entries = _entries([*wanted, *(one for _, one in steps)])
     names = {name: one for one in notes.inputs.values() if (name := _name(one)) is not None}
-    arrays = {name: notes.then.get(id(one), one).as_nd_ndarray() for name, one in names.items()}
+    arrays = {name: notes.then.get(id(one), one).detach().as_nd_ndarray() for name, one in names.items()}
     nodes = ordered(entry for entry in entries if entry is not None)
     given = {_name(leaf): f"{INPUT}{number}" for number, leaf in enumerate(leaves)}
     for node in nodes:

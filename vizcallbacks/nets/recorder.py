@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
+from .alike import alike, different
+from .blocks import named
 from .graph import Entry, ordered
 from .operators import DrawsError, drawing, known
 from .purity import Writes, shared
-from .tracing import Tracer, graph_of_block, named, without_hooks
+from .tracing import Tracer, graph_of_block, without_hooks
 from .watching import operator_name, unwatched
 
 
@@ -135,12 +137,35 @@ class Recorder:
                 source = node.inputs[place][0]
                 if source.is_variable:
                     self._written(inputs[graph.names.index(source.name)], by_block=False)
+        if autograd.is_recording() and any(node.control for node in ordered(graph.heads)):
+            return self._unrolled(block, args, graph, inputs)
         clean = self._seen(inputs)
         output = graph.run(*inputs)
         outputs = [output] if isinstance(output, mx.nd.NDArray) else list(output)
         self._made(outputs, clean)
         self.runs.append((graph, outputs, training))
         return gluon.block._regroup(outputs, graph.form)
+
+    def _unrolled(self, block: gluon.HybridBlock, args: tuple, graph: BlockGraph, inputs: list) -> Any:
+        """Run a hybridized block with control flow as if it were not hybridized.
+
+        MXNet walks the graph of control flow backwards only once, and its activations are out of reach.
+        """
+        if isinstance(block, gluon.SymbolBlock):
+            raise ValueError(
+                f"{named(self._place)} is a closed graph with control flow, whose inside cannot be read; build it "
+                "from its Gluon definition and load the parameters into that"
+            )
+        active = block.__dict__["_active"]
+        block.__dict__["_active"] = False
+        try:
+            output = gluon.HybridBlock.forward(block, *args)
+        finally:
+            block.__dict__["_active"] = active
+        with autograd.pause(train_mode=autograd.is_training()), unwatched():
+            if not alike(output, graph.run(*inputs)):
+                raise different(self._place)
+        return output
 
     # What MXNet tells
 

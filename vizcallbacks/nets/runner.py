@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
+from .alike import alike
 from .blocks import ConvLayer, cells, conv_layers, parameters_of
-from .checking import alike, check_recorded
+from .checking import check_recorded
 from .compiled import CompiledNet
 from .coverage import Coverage, Purity
 from .graph import Entry

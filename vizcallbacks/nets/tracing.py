@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
-from .blocks import GraphLayer, block_paths, conv_layers, parameters_of
+from .blocks import GraphLayer, block_paths, conv_layers, named, parameters_of
 from .graph import INPUT, Entry, NetGraph, Node, ordered, read, replace
 
 MARK = "vizcallbacks_mark_"
@@ -62,11 +62,6 @@ def runs_its_graph(net: gluon.Block) -> bool:
     )
 
 
-def named(path: str) -> str:
-    """A block in messages."""
-    return f"block {path!r}" if path else "the net"
-
-
 def trace(net: gluon.Block, tracer: Tracer, inputs: int, context: Any) -> NetGraph:
     """Trace a net whose instrumented blocks tell `tracer`.
 
@@ -98,6 +93,11 @@ def trace(net: gluon.Block, tracer: Tracer, inputs: int, context: Any) -> NetGra
         raise UntraceableError(f"{type(error).__name__}: {error}") from error
     heads, runs = read_marked(flat, tracer.marks, blocks)
     arrays = {one.name: one.data(context) for one in parameters_of(blocks)}
+    for node in ordered([*heads, *(entry for _, entry in runs)]):
+        if node.control:
+            raise UntraceableError("its graph holds control flow, whose inside cannot be read")
+        if node.is_variable and node.name not in arrays and not node.name.startswith(INPUT):
+            raise UntraceableError(f"it uses {node.name!r}, which is no parameter of its blocks")
     return NetGraph(heads, runs, [], regroup, arrays)
 
 
