@@ -65,7 +65,8 @@ def test_road_by_hand():
         seen.append(pictures.copy())
         return pictures[:, 0, 0, 0]
 
-    # steps 3: 1, 2, 3 of 4 pixels gone: 0.5, then 0.25 (both take the third's), then 0.25: (1 + .5 + .25 + .25 - .625) / 3
+    # 1, 2 and 3 of 4 pixels gone: 0.5, then 0.25, which both take from the third, then 0.25
+    # (1 + 0.5 + 0.25 + 0.25 - (1 + 0.25) / 2) / 3
     assert road(first, image, maps, steps=3, noise=0)[0] == pytest.approx((2 - 0.625) / 3)
     np.testing.assert_allclose(seen[2][0, 0, 0], [0.25, 0.25, 0.25, 0.25])
 

@@ -44,9 +44,9 @@ def road(
 def imputed(images: np.ndarray, gone: np.ndarray, noise: float = 0.01) -> np.ndarray:
     """Images without some of their pixels, by noisy linear imputation.
 
-    Each pixel that is gone is 1/6 of every direct and 1/12 of every diagonal neighbour, as solved for all of them at
-    once (at the edges the weights of the neighbours there are sum to one), plus Gaussian noise (Rong et al., 2022,
-    section 4, arXiv:2202.00449). The noise is drawn from a generator seeded by the image's own bytes.
+    Each pixel that is gone is 1/6 of every direct and 1/12 of every diagonal neighbour, solved for all of them at
+    once (at the edges the weights of the neighbours there are sum to one), plus Gaussian noise (Rong et al.,
+    2022, section 4, arXiv:2202.00449). The noise is drawn from a generator seeded by the image's own bytes.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def mu_fidelity(
     """Rank correlation of a map's sum over random parts of the image with how far the probability falls: (N,).
 
     Higher is better, 0 is chance. Each subset is `share` of the `cells` x `cells` cells of the image, set to zero
-    (MuFidelity, Bhatt et al., 2020, section 3.2, arXiv:2005.00631, there Pearson's correlation). Seeded by the image's
-    own bytes. NaN where all falls, or all sums, are equal.
+    (MuFidelity, Bhatt et al., 2020, section 3.2, arXiv:2005.00631, there Pearson's correlation). Seeded by the
+    image's own bytes. NaN where all falls, or all sums, are equal.
     """
     height, width = images.shape[2:]
     rows, columns = (np.arange(side) * cells // side for side in (height, width))
