@@ -111,9 +111,10 @@ def test_no_name_leaves_the_folder(tmp_path):
     assert len(os.listdir(tmp_path / "run" / "pictures" / "attention_panels")) == 3
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside MLflow, of SQLAlchemy's next release
 def test_mlflow_holds_curves_sheets_and_the_page(tmp_path):
     mlflow = pytest.importorskip("mlflow")
-    mlflow.set_tracking_uri((tmp_path / "store").as_uri())
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'store.db'}")
     with mlflow.start_run() as run:
         mlflow.log_metric("loss", 0.5, step=0)
         monitor, taken = watched(tmp_path / "run", ["mlflow"])
