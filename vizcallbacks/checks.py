@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -99,3 +102,27 @@ def check_texts(name: str, value: Any, count: int | None = None) -> tuple[str, .
     if count is not None and len(value) != count:
         raise ValueError(f"{name} must be {count} texts, got {len(value)}")
     return tuple(value)
+
+
+def did_you_mean(word: Any, known: Iterable[str]) -> str:
+    """ "; did you mean 'layer'?" for the closest of the names that are known; "" where none is close."""
+    close = get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+Named = TypeVar("Named", bound=Callable[..., Any])
+
+
+def names_arguments(function: Named) -> Named:
+    """Let a function name the keyword that is closest to one that it does not have (TypeError)."""
+    known = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        for name in kwargs:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"; it takes {', '.join(known)}"
+                raise TypeError(f"{function.__name__}() has no argument {name!r}{hint}")
+        return function(*args, **kwargs)
+
+    return checked  # type: ignore[return-value]

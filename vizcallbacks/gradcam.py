@@ -24,7 +24,7 @@ from .attribution.methods import grad_cam, upsample
 from .attribution.targets import target_of
 from .checks import as_numpy
 from .nets.blocks import find_layers
-from .nets.inputs import Inputs, initialise
+from .nets.inputs import Inputs
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
 from .pictures.render import overlay, robust_maximum
@@ -96,8 +96,9 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
     images = _one_image(image)
     target = target_of(class_id, None, 1)
     layers = find_layers(net, _one_layer(conv_layer_name))
-    batch = Inputs(net, images, ()).batch(slice(0, 1))
-    initialise(net, batch)
+    inputs = Inputs(net, images, ())
+    inputs.initialise(net)
+    batch = inputs.batch(slice(0, 1))
     with instrumented(net) as runner:
         run = runner.forward(batch[0], layers, image=False, guided=False)
         scored(run, target)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import vizcallbacks as vc
-from vizcallbacks.attribution.asking import CURVES, RATIOS
 from vizcallbacks.attribution.faithfulness import (
+    CURVES,
+    RATIOS,
     average_drop,
     average_increase,
     deletion,

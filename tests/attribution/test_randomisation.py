@@ -142,8 +142,6 @@ def test_wrong_arguments_are_refused():
     for stages in (1, 2.0, True):
         with pytest.raises(ValueError, match="stages must be an int of at least 2"):
             vc.sanity(small_net(), PROBE, stages=stages)
-    with pytest.raises(TypeError, match="probe must be a ProbeSet, got ndarray"):
-        vc.sanity(small_net(), images())
     with pytest.raises(ValueError, match="its Conv2D layers are"):
         vc.sanity(small_net(), PROBE, layer="conv9")
 
@@ -166,3 +164,9 @@ def test_a_monitor_logs_it_every_so_many_snapshots(tmp_path):
         assert curve == {1: pytest.approx(values.mean()), 3: pytest.approx(values.mean())}
     with pytest.raises(ValueError, match="sanity_period must be an int of at least 1, or None, got 0"):
         vc.AttentionMonitor(PROBE, tmp_path, sanity_period=0)
+
+
+def test_arrays_are_taken_as_explain_takes_them():
+    net = small_net()
+    by_array, by_probe = (vc.sanity(net, one, "grad_cam", stages=2) for one in (PROBE.images, PROBE))
+    np.testing.assert_array_equal(by_array.similarity["grad_cam"], by_probe.similarity["grad_cam"])

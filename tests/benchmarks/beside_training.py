@@ -15,7 +15,8 @@ import mxnet as mx
 
 import vizcallbacks as vc
 from tests.helpers.nets import small_net
-from tests.helpers.training import probe_set, train
+from tests.helpers.probes import probe_set
+from tests.helpers.training import train
 
 
 def run(steps: int, hybridize: bool, watch: bool) -> tuple[collections.Counter, list[bytes], int]:

@@ -80,8 +80,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         if holes:
             check_told(folder, holes, found)
         time.sleep(chance.uniform(shortest, longest))
-        os.kill(process, SIGNALS.get(way, signal.SIGTERM))
-        os.waitpid(process, 0)
+        end(process, SIGNALS.get(way, signal.SIGTERM))
         taken = steps_taken(folder)
         stored = {step_of(path) for path in list_snapshots(folder / "run")}
         missing = [step for step in taken if step >= first and step not in stored]
@@ -118,6 +117,17 @@ def start(folder: Path, first: int, way: str, steps: int | None = None) -> int:
         finally:
             os._exit(code)
     return process
+
+
+def end(process: int, number: int) -> None:
+    """Send the signal, and again if it had no effect: a KeyboardInterrupt in a `__del__` is dropped by Python."""
+    while True:
+        os.kill(process, number)
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if os.waitpid(process, os.WNOHANG)[0]:
+                return
+            time.sleep(0.01)
 
 
 def wait_for(folder: Path, step: int) -> None:

@@ -11,19 +11,14 @@ import tempfile
 import time
 
 import mxnet as mx
-import numpy as np
 from gluoncv.model_zoo import get_model
 
 import vizcallbacks as vc
+from tests.helpers.probes import probe_set
 
 
 def build():
     return get_model("cifar_resnet20_v1", classes=10)
-
-
-def probe_set(count: int) -> vc.ProbeSet:
-    random = np.random.default_rng(0)
-    return vc.ProbeSet(random.normal(size=(count, 3, 32, 32)).astype(np.float32), np.arange(count) % 10)
 
 
 def save(folder: pathlib.Path, count: int) -> None:
@@ -51,7 +46,7 @@ def main(checkpoints: int = 60, images: int = 200) -> None:
             vc.replay(
                 home / "checkpoints",
                 build,
-                probe_set(images),
+                probe_set(images, 32),
                 run,
                 workers=workers,
                 told=lambda *words, times=times: times.append(time.monotonic()),

@@ -28,15 +28,12 @@ What each does otherwise than `vizcallbacks.explain`, and how it is called here:
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-
-from tests.benchmarks.cold import BATCHES, measure, options, print_head, print_row
+from cold import BATCHES, measure, options, print_head, print_row  # its neighbour: `tests` imports MXNet
 
 INSTALL = "pip install captum grad-cam"
 

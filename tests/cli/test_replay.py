@@ -10,7 +10,7 @@ from gluoncv.model_zoo import get_model
 from PIL import Image
 
 import vizcallbacks as vc
-from tests.helpers.checkpoints import OPTIONS, build_hybrid, differences, probe_set, snapshots, train
+from tests.helpers.checkpoints import OPTIONS, build_hybrid, differences, snapshots, train, watched
 from vizcallbacks.cli import main
 
 NET = "tests.helpers.checkpoints:build"
@@ -19,9 +19,9 @@ NET = "tests.helpers.checkpoints:build"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
-    with vc.AttentionMonitor(probe_set(), home / "run", **OPTIONS) as monitor:
+    with vc.AttentionMonitor(watched(), home / "run", **OPTIONS) as monitor:
         train(home / "checkpoints", 3, monitor)
-    probe_set().save(home / "probe.npz")
+    watched().save(home / "probe.npz")
     return home
 
 
@@ -80,7 +80,7 @@ def test_a_damaged_checkpoint_is_named_with_exit_code_2(trained, tmp_path, capsy
 def test_a_graphs_file_is_a_net(tmp_path):
     net = build_hybrid()
     net.initialize()
-    net(mx.nd.array(probe_set().images))
+    net(mx.nd.array(watched().images))
     net.export(str(tmp_path / "m"), epoch=5)
     graph = tmp_path / "m-symbol.json"
     assert (

@@ -9,16 +9,22 @@ import numpy as np
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import measure_maps
 
+from .probes import probe_set as noise
+
 
 def probe_set(count=4, seed=0):
     """Images of 8 x 8 with the masks "object" (upper left quarter) and "tag" (lower right one)."""
     masks = {name: np.zeros((count, 8, 8), bool) for name in ("object", "tag")}
     masks["object"][:, :4, :4] = True
     masks["tag"][:, 4:, 4:] = True
-    images = np.random.default_rng(seed).normal(size=(count, 3, 8, 8)).astype(np.float32)
-    names = [f"picture {i}" for i in range(count)]
-    return vc.ProbeSet(
-        images, np.arange(count) % 3, names=names, class_names=["cat", "dog", "owl"], masks=masks
+    return noise(
+        count,
+        8,
+        seed,
+        labels=np.arange(count) % 3,
+        names=[f"picture {i}" for i in range(count)],
+        class_names=["cat", "dog", "owl"],
+        masks=masks,
     )
 
 

@@ -13,6 +13,8 @@ from mxnet.gluon import nn
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import Snapshot, list_snapshots
 
+from .probes import probe_set
+
 
 def build() -> gluon.HybridBlock:
     """The net, without parameters."""
@@ -34,10 +36,9 @@ def build_hybrid() -> gluon.HybridBlock:
     return net
 
 
-def probe_set(count: int = 20) -> vc.ProbeSet:
-    random = np.random.default_rng(0)
-    images = random.normal(size=(count, 3, 24, 24)).astype(np.float32)
-    return vc.ProbeSet(images, np.arange(count) % 4, masks={"object": random.random((count, 24, 24)) > 0.6})
+def watched() -> vc.ProbeSet:
+    """The images that the net is trained and watched on."""
+    return probe_set(20, 24)
 
 
 OPTIONS = {"batch_size": 8, "show": 4}
@@ -47,7 +48,7 @@ def train(folder: pathlib.Path, epochs: int = 4, monitor: vc.AttentionMonitor | 
     """Train; after each epoch save <folder>/m-epoch<E>batch<B>.params and, by a monitor, take a snapshot."""
     folder.mkdir(exist_ok=True)
     mx.random.seed(3)
-    probe = probe_set()
+    probe = watched()
     data, labels = mx.nd.array(probe.images), mx.nd.array(probe.labels)
     net = build_hybrid()
     net.initialize(mx.init.Xavier())

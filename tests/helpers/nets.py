@@ -74,6 +74,7 @@ def zoo_net(name, hybridize=False):
 
 def state_of(net):
     """All that a snapshot must leave as it was: classes, attributes, flags, graphs, arrays to the bit."""
+    mx.nd.waitall()  # a pass in predict mode lays weights out anew in the background; a read meanwhile is torn
     blocks, pending = [], [net]
     while pending:
         block = pending.pop()

@@ -28,7 +28,9 @@ from .nets import images, small_net
 
 
 def make_unwritable(run) -> None:
-    """Without rights to the folder; root, who has all, becomes somebody else."""
+    """Without rights to the folder; root, who has all, becomes somebody else. Not amid the writing of a file."""
+    while list(run.glob("attention/*.tmp")):
+        time.sleep(0.01)
     for folder in (run / "attention", run):
         os.chmod(folder, 0o500)
     if os.getuid() == 0:

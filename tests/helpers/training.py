@@ -7,21 +7,7 @@ import numpy as np
 from mxnet import autograd, gluon
 from mxnet.gluon.contrib.estimator import Estimator
 
-import vizcallbacks as vc
-
 from .nets import images, small_net
-
-
-def probe_set(count=3, **more):
-    masks = {"object": np.zeros((count, 32, 32), bool)}
-    masks["object"][:, 8:24, 8:24] = True
-    return vc.ProbeSet(
-        images(count),
-        labels=np.arange(count),
-        class_names=["cat", "dog/wolf", "owl", "fox"],
-        masks=masks,
-        **more,
-    )
 
 
 def train(net, steps=1, seed=0):

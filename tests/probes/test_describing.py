@@ -5,16 +5,20 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers.probes import probe_set as noise
 from vizcallbacks.probes.describing import advice
 from vizcallbacks.probes.probe_set import ProbeSet
 
 
-def probe_set(count=8, classes=2, mask=True, **more):
-    images = np.random.default_rng(0).normal(size=(count, 3, 10, 10)).astype(np.float32)
+def probe_set(count=8, classes=2, mask=True, **instead):
     region = np.zeros((count, 10, 10), bool)
     region[:, 2:7, 2:4] = True
-    masks = {"object": region} if mask else {}
-    return ProbeSet(images, np.arange(count) % classes, **{"masks": masks, **more})
+    facts = {
+        "labels": np.arange(count) % classes,
+        "class_names": (),
+        "masks": {"object": region} if mask else {},
+    }
+    return noise(count, 10, **{**facts, **instead})
 
 
 def test_a_good_set_gets_no_advice():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.helpers.probes import probe_set as noise
 from vizcallbacks.measures.of_two_maps import SIMILARITY
 from vizcallbacks.pictures.grid import Header
 from vizcallbacks.pictures.panels import TitledMap, panel
@@ -17,7 +18,6 @@ from vizcallbacks.pictures.peak_sheet import peak_sheet
 from vizcallbacks.pictures.peaks import peaks
 from vizcallbacks.pictures.render import encode
 from vizcallbacks.pictures.sheets import Track, history_sheet, overview
-from vizcallbacks.probes.probe_set import ProbeSet
 from vizcallbacks.regression.snapshot import Snapshot, measure_maps
 from vizcallbacks.tensorboard.event_log import EventLog
 from vizcallbacks.training.album import KEPT, Album, sizes_for
@@ -26,9 +26,9 @@ from vizcallbacks.training.curves import description
 CLASSES = ["cat", "dog"]
 
 
-def probe_set(count=2, **more):
-    images = np.random.default_rng(0).normal(size=(count, 3, 12, 16)).astype(np.float32)
-    return ProbeSet(images, **{"labels": np.arange(count) % 2, "class_names": CLASSES, **more})
+def probe_set(count=2, **instead):
+    facts = {"labels": np.arange(count) % 2, "class_names": CLASSES, "masks": {}}
+    return noise(count, (12, 16), **{**facts, **instead})
 
 
 def cams(seed, count=2, scale=1.0):

@@ -12,7 +12,8 @@ import vizcallbacks as vc
 
 from ..benchmarks import beside_training
 from ..helpers.nets import small_net
-from ..helpers.training import fit, probe_set, train
+from ..helpers.probes import probe_set
+from ..helpers.training import fit, train
 
 
 @pytest.mark.slow

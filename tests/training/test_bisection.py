@@ -5,7 +5,7 @@ import math
 import pytest
 
 import vizcallbacks as vc
-from tests.helpers.checkpoints import OPTIONS, build, probe_set, snapshots, train
+from tests.helpers.checkpoints import OPTIONS, build, snapshots, train, watched
 from vizcallbacks.regression.comparing import compare
 from vizcallbacks.training.bisection import _bisect, find_first_bad
 from vizcallbacks.training.checkpoints import Checkpoint
@@ -46,7 +46,7 @@ def test_those_that_cannot_be_used_are_left_out():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
-    with vc.AttentionMonitor(probe_set(), home / "run", **OPTIONS) as monitor:
+    with vc.AttentionMonitor(watched(), home / "run", **OPTIONS) as monitor:
         train(home / "checkpoints", 8, monitor)
     return home
 
@@ -58,13 +58,14 @@ def test_the_step_is_that_from_which_the_training_fails(trained, tmp_path):
     falls = [step for step in range(1, len(run)) if max(worth[step:]) < min(worth[:step])]
     rises = [step for step in range(1, len(run)) if min(worth[step:]) > max(worth[:step])]
     step = (falls or rises)[0]
-    bound = (worth[step - 1] + worth[step]) / 2
+    before, after = worth[:step], worth[step:]
+    bound = (min(before) + max(after)) / 2 if falls else (max(before) + min(after)) / 2
     rule = {"probability": f"{'>=' if falls else '<='} {bound!r}"}
     told = []
     found = find_first_bad(
         trained / "checkpoints",
         build,
-        probe_set(),
+        watched(),
         tmp_path / "run",
         thresholds=rule,
         told=lambda *words: told.append(words),
@@ -83,7 +84,7 @@ def test_the_step_is_that_from_which_the_training_fails(trained, tmp_path):
 def test_where_the_last_passes_nothing_is_bad(trained, tmp_path):
     rule = {"probability": ">= 0"}
     found = find_first_bad(
-        trained / "checkpoints", build, probe_set(), tmp_path / "run", thresholds=rule, **OPTIONS
+        trained / "checkpoints", build, watched(), tmp_path / "run", thresholds=rule, **OPTIONS
     )
     assert (found.step, found.path, list(found.reports)) == (None, None, [8])
 
@@ -97,4 +98,4 @@ def test_where_the_last_passes_nothing_is_bad(trained, tmp_path):
 )
 def test_without_a_check_there_is_no_first_bad_one(trained, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        find_first_bad(trained / "checkpoints", build, probe_set(), tmp_path / "run", **arguments)
+        find_first_bad(trained / "checkpoints", build, watched(), tmp_path / "run", **arguments)

@@ -18,7 +18,8 @@ import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers import events
-from ..helpers.nets import images, small_net, state_of
+from ..helpers.nets import small_net, state_of
+from ..helpers.probes import probe_set
 
 ROOT = str(Path(__file__).parents[2])
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT, "PYTHONWARNINGS": "ignore"}
@@ -57,10 +58,6 @@ def steps(run):
 
 def left_over(run):
     return sorted(path.name for path in run.glob("attention/*.tmp"))
-
-
-def probe_set(count=3, **more):
-    return vc.ProbeSet(images(count), labels=list(range(count)), **more)
 
 
 def test_with_the_handler_and_without_trouble_all_is_there_and_nothing_is_logged(tmp_path):
@@ -118,7 +115,7 @@ def test_after_kill_9_every_file_is_whole_and_the_run_goes_on(tmp_path):
         import sys
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.training.test_faults import probe_set
+        from tests.helpers.probes import probe_set
         net = small_net()
         monitor = vc.AttentionMonitor(probe_set(), sys.argv[1], show=1)
         first = int(sys.argv[2])
@@ -179,7 +176,7 @@ def test_forked_workers_that_outlive_a_killed_training_do_not_hold_its_folder(tm
         import os, sys, time
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.training.test_faults import probe_set
+        from tests.helpers.probes import probe_set
         net = small_net()
         monitor = vc.AttentionMonitor(probe_set(), sys.argv[1])
         monitor.snapshot(net, 0)
@@ -215,7 +212,7 @@ def test_an_interpreter_that_exits_without_close_leaves_all_snapshots(end, code,
         import sys
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.training.test_faults import probe_set
+        from tests.helpers.probes import probe_set
         net, monitor = small_net(), vc.AttentionMonitor(probe_set(), sys.argv[1])
         for step in range(4):
             monitor.snapshot(net, step)

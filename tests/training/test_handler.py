@@ -15,7 +15,8 @@ import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers.nets import small_net
-from ..helpers.training import fit, probe_set
+from ..helpers.probes import probe_set
+from ..helpers.training import fit
 
 
 def steps(run):

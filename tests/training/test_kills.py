@@ -24,7 +24,7 @@ from vizcallbacks.training.run_folder import missing_steps
 from ..benchmarks import kills
 from ..helpers import events
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set
+from ..helpers.probes import probe_set
 from .test_faults import ENVIRONMENT, ROOT
 
 
@@ -54,7 +54,8 @@ def killed_while_it_draws(run, steps):
         import os, signal, threading
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.helpers.training import probe_set, train
+        from tests.helpers.probes import probe_set
+        from tests.helpers.training import train
         net = small_net()
         monitor = vc.AttentionMonitor(probe_set(), {str(run)!r}, image_format="png", on_error="raise")
         monitor.snapshot(net, 0)
@@ -180,7 +181,7 @@ def signalled(tmp_path, before, then="time.sleep(60)"):
         import os, signal, sys, time
         import vizcallbacks as vc
         from tests.helpers.nets import small_net
-        from tests.helpers.training import probe_set
+        from tests.helpers.probes import probe_set
         net = small_net()
         {before}
         monitor = vc.AttentionMonitor(probe_set(), {str(tmp_path)!r}, drain_on=signal.SIGTERM)

@@ -20,8 +20,9 @@ from vizcallbacks.regression.snapshot import list_snapshots
 from vizcallbacks.training.curves import description
 
 from ..helpers.nets import images, random_state, small_net, state_of
+from ..helpers.probes import probe_set
 from ..helpers.tensorboard_server import tensorboard
-from ..helpers.training import probe_set, train
+from ..helpers.training import train
 
 
 def read(run):

@@ -19,21 +19,13 @@ from vizcallbacks.training.album import Album
 from vizcallbacks.training.question import Question
 
 from ..helpers import events
-from ..helpers.nets import images, small_net
+from ..helpers.nets import small_net
+from ..helpers.probes import probe_set
 
 COUNT, SHOWN = 7, [0, 3, 6]
 CAMS = tuple(name for name, method in METHODS.items() if method.shape == "layer")
 DRAWN = tuple(name for name in METHODS if name not in CAMS)
 DEFAULT = ("grad_cam", "guided_grad_cam", "saliency")
-
-
-def probe_set(count=COUNT, **more):
-    masks = {"object": np.zeros((count, 32, 32), bool)}
-    masks["object"][:, 8:24, 8:24] = True
-    labels = np.arange(count) % 4
-    return vc.ProbeSet(
-        images(count), **{"labels": labels, "class_names": list("abcd"), "masks": masks, **more}
-    )
 
 
 class Eager(gluon.Block):
@@ -128,7 +120,7 @@ def assert_answers(question, net, whole, shown=SHOWN):
 def test_what_is_only_drawn_runs_on_the_images_shown(monkeypatch):
     methods = ("saliency", "grad_cam", "guided_grad_cam", "layer_cam", "integrated_gradients")
     rows = counted(monkeypatch, methods)
-    result, drawn = Question(probe_set(), methods, None, "label", 4, ()).ask(small_net(), SHOWN)
+    result, drawn = Question(probe_set(COUNT), methods, None, "label", 4, ()).ask(small_net(), SHOWN)
     assert rows == {
         "grad_cam": 7,
         "layer_cam": 7,
@@ -152,7 +144,7 @@ def test_what_is_only_drawn_runs_on_the_images_shown(monkeypatch):
 )
 def test_otherwise_all_methods_run_once_on_all_images(methods, shown, monkeypatch):
     rows = counted(monkeypatch, methods)
-    result, drawn = Question(probe_set(), methods, None, "label", 4, ()).ask(small_net(), shown)
+    result, drawn = Question(probe_set(COUNT), methods, None, "label", 4, ()).ask(small_net(), shown)
     assert rows == dict.fromkeys(methods, COUNT)
     for name in methods:
         np.testing.assert_array_equal(drawn[name], result[name][shown])
@@ -160,7 +152,7 @@ def test_otherwise_all_methods_run_once_on_all_images(methods, shown, monkeypatc
 
 def test_the_monitor_asks_for_no_more_than_it_draws(tmp_path, monkeypatch):
     asks = {"show": 3, "wrong": "label only", "on_error": "raise"}
-    with vc.AttentionMonitor(probe_set(), tmp_path, **asks) as monitor:
+    with vc.AttentionMonitor(probe_set(COUNT), tmp_path, **asks) as monitor:
         monitor.start(small_net())
         rows = counted(monkeypatch, DEFAULT)
         monitor.snapshot(small_net(), 0)
@@ -172,13 +164,13 @@ def test_the_monitor_asks_for_no_more_than_it_draws(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("make", [small_net, Eager])
 def test_every_method_answers_as_if_all_ran_on_all_images(make):
-    net, probe, methods = make(), probe_set(), (*CAMS, *DRAWN)
+    net, probe, methods = make(), probe_set(COUNT), (*CAMS, *DRAWN)
     whole = vc.explain(net, probe, methods, targets="label", batch_size=4)
     assert_answers(Question(probe, methods, None, "label", 4, ()), net, whole)
 
 
 def test_activations_of_a_plain_block_are_covered_and_counted():
-    result, _ = Question(probe_set(), DEFAULT, None, "label", 4, ()).ask(Eager(), SHOWN)
+    result, _ = Question(probe_set(COUNT), DEFAULT, None, "label", 4, ()).ask(Eager(), SHOWN)
     assert (result.relus, result.unguided) == ((2, 2), ())
 
 
@@ -205,7 +197,7 @@ TARGETS = {
 @pytest.mark.parametrize("case", TARGETS)
 def test_targets_go_with_their_images(case, monkeypatch):
     make, targets = TARGETS[case]
-    net, probe = make(), probe_set()
+    net, probe = make(), probe_set(COUNT)
     whole = vc.explain(net, probe, DEFAULT, targets=targets, batch_size=4)
     question = Question(probe, DEFAULT, None, targets, 4, ())
     first, _ = question.try_out(net)
@@ -221,7 +213,7 @@ def test_a_function_that_scores_by_place_is_asked_on_all_images(monkeypatch):
     def by_place(outputs):
         return (outputs * mx.nd.array(weights[: len(outputs)])).sum(axis=1)
 
-    net, probe = small_net(), probe_set()
+    net, probe = small_net(), probe_set(COUNT)
     whole = vc.explain(net, probe, DEFAULT, targets=by_place)
     rows = counted(monkeypatch, DEFAULT)
     assert_answers(Question(probe, DEFAULT, None, by_place, 16, ()), net, whole)
@@ -229,7 +221,7 @@ def test_a_function_that_scores_by_place_is_asked_on_all_images(monkeypatch):
 
 
 def test_undefined_scores_are_no_reason_to_ask_on_all_images(monkeypatch):
-    net, probe = small_net(), probe_set()
+    net, probe = small_net(), probe_set(COUNT)
     net[8].weight.set_data(net[8].weight.data() * np.nan)
     rows = counted(monkeypatch, DEFAULT)
     result, drawn = Question(probe, DEFAULT, None, None, 4, ()).ask(net, SHOWN)
@@ -241,7 +233,7 @@ def test_undefined_scores_are_no_reason_to_ask_on_all_images(monkeypatch):
 def test_extra_inputs_go_with_their_images(monkeypatch):
     shift = np.random.RandomState(5).normal(size=(COUNT, 3, 1, 1)).astype(np.float32)
     scale = mx.nd.array(np.random.RandomState(6).uniform(1, 3, size=(COUNT, 1)))
-    net, probe = TwoInputs(), probe_set()
+    net, probe = TwoInputs(), probe_set(COUNT)
     whole = vc.explain(net, probe, DEFAULT, targets="label", extra=(shift, scale), batch_size=4)
     question = Question(probe, DEFAULT, None, "label", 4, (shift, scale))
     first, _ = question.try_out(net)
@@ -273,7 +265,7 @@ class Pictures:
 
 
 def test_a_monitor_draws_and_keeps_what_it_would_if_all_ran_on_all_images(tmp_path):
-    net, probe = small_net(), probe_set()
+    net, probe = small_net(), probe_set(COUNT)
     with vc.AttentionMonitor(
         probe, tmp_path, targets=None, show=3, image_format="png", batch_size=4
     ) as monitor:
@@ -306,7 +298,7 @@ def test_a_monitor_draws_and_keeps_what_it_would_if_all_ran_on_all_images(tmp_pa
 
 
 def test_each_worker_has_the_targets_of_its_images(tmp_path):
-    net, probe, targets = small_net(), probe_set(), multi_label(MARKED)
+    net, probe, targets = small_net(), probe_set(COUNT), multi_label(MARKED)
     whole = vc.explain(net, probe, "grad_cam", targets=targets)
     with vc.AttentionMonitor(probe, tmp_path, targets=targets, shard=(1, 3), show=1) as monitor:
         found = monitor.snapshot(net, 0)
@@ -324,15 +316,15 @@ def asked(probe, net, targets="label", methods=("grad_cam", "saliency")):
 
 def test_where_the_net_is_wrong_it_is_asked_why_it_predicts_what_it_does(monkeypatch):
     net = small_net()
-    predicted = vc.explain(net, probe_set(), "grad_cam").predictions
+    predicted = vc.explain(net, probe_set(COUNT), "grad_cam").predictions
     labels = predicted.copy()
     labels[[1, 3, 6]] = (predicted[[1, 3, 6]] + 1) % 4  # wrong on these, of which number 1 is not shown
-    question, result = asked(probe_set(labels=labels), net)
+    question, result = asked(probe_set(COUNT, labels=labels), net)
     rows = counted(monkeypatch, ["grad_cam"])
     why = question.ask_why(net, result, SHOWN, "grad_cam")
     assert sorted(why) == [3, 6]
     assert rows["grad_cam"] == 2
-    expected = vc.explain(net, probe_set(), "grad_cam", targets=predicted)["grad_cam"]
+    expected = vc.explain(net, probe_set(COUNT), "grad_cam", targets=predicted)["grad_cam"]
     for i, map_ in why.items():
         np.testing.assert_allclose(map_, expected[i], rtol=1e-4, atol=1e-6)
         assert (map_ != result["grad_cam"][i]).any()
@@ -341,7 +333,7 @@ def test_where_the_net_is_wrong_it_is_asked_why_it_predicts_what_it_does(monkeyp
 @pytest.mark.parametrize("targets", [None, lambda outputs: outputs[:, 0]])
 def test_there_is_no_other_map_where_the_prediction_is_explained_or_no_class(targets, monkeypatch):
     net = small_net()
-    question, result = asked(probe_set(labels=np.full(COUNT, 3)), net, targets)
+    question, result = asked(probe_set(COUNT, labels=np.full(COUNT, 3)), net, targets)
     rows = counted(monkeypatch, ["grad_cam"])
     assert question.ask_why(net, result, SHOWN, "grad_cam") == {}
     assert rows["grad_cam"] == 0
@@ -349,8 +341,8 @@ def test_there_is_no_other_map_where_the_prediction_is_explained_or_no_class(tar
 
 def test_a_net_that_is_right_is_not_asked_again(monkeypatch):
     net = small_net()
-    labels = vc.explain(net, probe_set(), "grad_cam").predictions
-    question, result = asked(probe_set(labels=labels), net)
+    labels = vc.explain(net, probe_set(COUNT), "grad_cam").predictions
+    question, result = asked(probe_set(COUNT, labels=labels), net)
     rows = counted(monkeypatch, ["grad_cam"])
     assert question.ask_why(net, result, SHOWN, "grad_cam") == {}
     assert question.ask_why(net, result, SHOWN, "saliency") == {}
@@ -359,12 +351,12 @@ def test_a_net_that_is_right_is_not_asked_again(monkeypatch):
 
 def test_the_monitor_asks_why_unless_told_not_to(tmp_path):
     net = small_net()
-    labels = (vc.explain(net, probe_set(), "grad_cam").predictions + 1) % 4
+    labels = (vc.explain(net, probe_set(COUNT), "grad_cam").predictions + 1) % 4
     sizes = {}
     for wrong in ("also predicted", "label only"):
         run = tmp_path / wrong.split()[0]
         with vc.AttentionMonitor(
-            probe_set(labels=labels), run, "grad_cam", show=2, wrong=wrong, on_error="raise"
+            probe_set(COUNT, labels=labels), run, "grad_cam", show=2, wrong=wrong, on_error="raise"
         ) as monitor:
             monitor.snapshot(net, 1)
         panels = {
@@ -374,4 +366,4 @@ def test_the_monitor_asks_why_unless_told_not_to(tmp_path):
     ((more, _, _),), ((fewer, _, _),) = sizes["also predicted"], sizes["label only"]
     assert more < fewer  # three pictures share the width that two have
     with pytest.raises(ValueError, match="wrong must be one of 'also predicted', 'label only', got 'no'"):
-        vc.AttentionMonitor(probe_set(), tmp_path / "none", wrong="no")
+        vc.AttentionMonitor(probe_set(COUNT), tmp_path / "none", wrong="no")

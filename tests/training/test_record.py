@@ -11,7 +11,8 @@ from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers import events
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set, train
+from ..helpers.probes import probe_set
+from ..helpers.training import train
 
 METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 

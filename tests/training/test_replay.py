@@ -20,9 +20,9 @@ from tests.helpers.checkpoints import (
     build,
     build_hybrid,
     differences,
-    probe_set,
     snapshots,
     train,
+    watched,
 )
 from tests.training.test_checkpoints import on_gpu
 from vizcallbacks.training.loading import SymbolNet
@@ -35,7 +35,7 @@ ROOT = str(pathlib.Path(__file__).parents[2])
 def trained(tmp_path_factory):
     """A run's folder with four snapshots, and its checkpoints."""
     home = tmp_path_factory.mktemp("trained")
-    with vc.AttentionMonitor(probe_set(), home / "run", **OPTIONS) as monitor:
+    with vc.AttentionMonitor(watched(), home / "run", **OPTIONS) as monitor:
         train(home / "checkpoints", 4, monitor)
     return home
 
@@ -51,7 +51,7 @@ def check_same(trained, run, steps=(1, 2, 3, 4)):
 @pytest.mark.parametrize("make_net", [build, build_hybrid])
 def test_a_replayed_run_is_that_of_the_training_to_the_bit(trained, tmp_path, make_net):
     """Default methods; plain and hybridized; drift and measures included."""
-    done = replay(trained / "checkpoints", make_net, probe_set(), tmp_path / "run", **OPTIONS)
+    done = replay(trained / "checkpoints", make_net, watched(), tmp_path / "run", **OPTIONS)
     assert (done.steps, done.skipped, done.passed) == ((1, 2, 3, 4), {}, None)
     check_same(trained, tmp_path / "run")
     assert "drift" in snapshots(tmp_path / "run")[1].measures
@@ -59,29 +59,29 @@ def test_a_replayed_run_is_that_of_the_training_to_the_bit(trained, tmp_path, ma
 
 def test_the_public_name_is_the_function(trained, tmp_path):
     files = sorted((trained / "checkpoints").iterdir())[:1]
-    assert vc.replay(files, build, probe_set(), tmp_path / "run", **OPTIONS).steps == (1,)
+    assert vc.replay(files, build, watched(), tmp_path / "run", **OPTIONS).steps == (1,)
 
 
 def test_parts_of_a_large_probe_set_give_the_same_bits(trained, tmp_path):
     replay(
-        trained / "checkpoints", build, probe_set(), tmp_path / "run", chunk=9, **OPTIONS
+        trained / "checkpoints", build, watched(), tmp_path / "run", chunk=9, **OPTIONS
     )  # 8, whole batches
     check_same(trained, tmp_path / "run")
 
 
 def test_steps_that_are_there_are_not_taken_again(trained, tmp_path):
     files = sorted((trained / "checkpoints").iterdir())
-    replay(files[:2], build, probe_set(), tmp_path / "run", **OPTIONS)
+    replay(files[:2], build, watched(), tmp_path / "run", **OPTIONS)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "run/attention").glob("snapshot-*")}
     told = []
     done = replay(
-        files, build, probe_set(), tmp_path / "run", told=lambda *words: told.append(words), **OPTIONS
+        files, build, watched(), tmp_path / "run", told=lambda *words: told.append(words), **OPTIONS
     )
     assert done.steps == (3, 4)
     assert told == [(2, 1, "after 3 epochs"), (2, 2, "after 4 epochs")]
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     check_same(trained, tmp_path / "run")
-    assert replay(files, build, probe_set(), tmp_path / "run", **OPTIONS).steps == ()
+    assert replay(files, build, watched(), tmp_path / "run", **OPTIONS).steps == ()
 
 
 def test_damaged_files_are_named_and_the_others_go_on(trained, tmp_path):
@@ -90,14 +90,14 @@ def test_damaged_files_are_named_and_the_others_go_on(trained, tmp_path):
     first, third = tmp_path / "m-epoch0batch1.params", tmp_path / "m-epoch2batch3.params"
     first.write_bytes(first.read_bytes()[:-9])
     mx.nd.save(str(third), {"0.weight": mx.nd.ones((1, 2))})
-    done = replay(tmp_path, build, probe_set(), tmp_path / "run", **OPTIONS)
+    done = replay(tmp_path, build, watched(), tmp_path / "run", **OPTIONS)
     assert done.steps == (2, 4)
     assert "no whole checkpoint" in done.skipped[str(first)]
     assert "does not fit the net" in done.skipped[str(third)]
     assert snapshots(tmp_path / "run")[0].step == 2
     good = trained / "checkpoints" / first.name
     first.write_bytes(good.read_bytes())  # too late: steps ascend, and nothing that is there is taken away
-    again = replay(tmp_path, build, probe_set(), tmp_path / "run", **OPTIONS)
+    again = replay(tmp_path, build, watched(), tmp_path / "run", **OPTIONS)
     assert again.steps == ()
     assert "is before the newest in the run's folder, 4" in again.skipped[str(first)]
 
@@ -107,7 +107,7 @@ def test_a_gpus_parameters_are_loaded_on_the_cpu_which_is_said(trained, tmp_path
     path = tmp_path / source.name
     path.write_bytes(source.read_bytes())
     on_gpu(path)
-    assert replay(path, build, probe_set(), tmp_path / "run", **OPTIONS).steps == (4,)
+    assert replay(path, build, watched(), tmp_path / "run", **OPTIONS).steps == (4,)
     assert f"{path} was saved from a GPU; its parameters are loaded on the CPU" in caplog.text
     check_last(trained, tmp_path / "run")
 
@@ -121,15 +121,15 @@ def check_last(trained, run):
 def test_a_graph_that_was_exported_takes_the_place_of_the_net(tmp_path):
     net = build_hybrid()
     net.initialize(mx.init.Xavier())
-    images = mx.nd.array(probe_set().images)
+    images = mx.nd.array(watched().images)
     net(images)
     net.export(str(tmp_path / "m"), epoch=7)
     graph = SymbolNet(str(tmp_path / "m-symbol.json"))
-    replay(tmp_path / "m-0007.params", graph, probe_set(), tmp_path / "run", **OPTIONS)
+    replay(tmp_path / "m-0007.params", graph, watched(), tmp_path / "run", **OPTIONS)
     files = (str(tmp_path / "m-symbol.json"), ["data"], str(tmp_path / "m-0007.params"))
     with pytest.warns(UserWarning, match="Cannot decide type"):
         imported = mx.gluon.SymbolBlock.imports(*files)
-    expected = vc.explain(imported, probe_set(), batch_size=8, targets="label")
+    expected = vc.explain(imported, watched(), batch_size=8, targets="label")
     (found,) = snapshots(tmp_path / "run")
     assert (found.step, found.layer) == (7, expected.layer)
     assert found.maps["grad_cam"].tobytes() == expected["grad_cam"].tobytes()
@@ -138,7 +138,7 @@ def test_a_graph_that_was_exported_takes_the_place_of_the_net(tmp_path):
         replay(
             tmp_path / "m-0007.params",
             SymbolNet(str(tmp_path / "x-symbol.json")),
-            probe_set(),
+            watched(),
             tmp_path / "c",
         )
 
@@ -158,18 +158,18 @@ def test_structural_names_are_mapped_on_a_graph_only_where_shapes_tell_them_apar
             net.add(nn.Dense(4))  # its bias has the shape of the other's
         net.hybridize()
         net.initialize(mx.init.Xavier())
-        net(mx.nd.array(probe_set().images))
+        net(mx.nd.array(watched().images))
         net.export(str(tmp_path / f"g{channels}"))
         net.save_parameters(str(tmp_path / f"m{channels}-epoch0batch1.params"))
         return SymbolNet(str(tmp_path / f"g{channels}-symbol.json"))
 
     graph = small(0)
-    done = replay(tmp_path / "m0-epoch0batch1.params", graph, probe_set(), tmp_path / "a", **OPTIONS)
+    done = replay(tmp_path / "m0-epoch0batch1.params", graph, watched(), tmp_path / "a", **OPTIONS)
     assert done.skipped == {}
-    replay(tmp_path / "g0-0000.params", graph, probe_set(), tmp_path / "b", **OPTIONS)
+    replay(tmp_path / "g0-0000.params", graph, watched(), tmp_path / "b", **OPTIONS)
     (one,), (other,) = snapshots(tmp_path / "a"), snapshots(tmp_path / "b")
     assert set(differences(one, other)) == {"step", "when"}
-    done = replay(tmp_path / "m1-epoch0batch1.params", small(1), probe_set(), tmp_path / "c", **OPTIONS)
+    done = replay(tmp_path / "m1-epoch0batch1.params", small(1), watched(), tmp_path / "c", **OPTIONS)
     assert "cannot be told apart: give a function that builds the net" in next(iter(done.skipped.values()))
 
 
@@ -185,7 +185,7 @@ def test_structural_names_are_mapped_on_a_graph_only_where_shapes_tell_them_apar
 )
 def test_wrong_arguments_are_refused_before_a_folder_is_made(trained, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        replay(trained / "checkpoints", build, probe_set(), tmp_path / "run", **arguments)
+        replay(trained / "checkpoints", build, watched(), tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
 
 
@@ -208,7 +208,7 @@ def test_a_folder_that_a_training_writes_is_followed(trained, tmp_path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    done = replay(tmp_path, build, probe_set(), tmp_path / "run", follow=Follow(until=4), **OPTIONS)
+    done = replay(tmp_path, build, watched(), tmp_path / "run", follow=Follow(until=4), **OPTIONS)
     writer.join()
     assert (done.steps, done.skipped) == ((1, 2, 3, 4), {})
     check_same(trained, tmp_path / "run")
@@ -216,13 +216,13 @@ def test_a_folder_that_a_training_writes_is_followed(trained, tmp_path):
 
 def test_following_ends_where_nothing_new_comes(trained, tmp_path):
     files = trained / "checkpoints"
-    assert replay(files, build, probe_set(), tmp_path / "a", follow=Follow(idle=0.1), **OPTIONS).steps == (
+    assert replay(files, build, watched(), tmp_path / "a", follow=Follow(idle=0.1), **OPTIONS).steps == (
         1,
         2,
         3,
         4,
     )
-    assert replay(files, build, probe_set(), tmp_path / "b", follow=Follow(until=2), **OPTIONS).steps == (
+    assert replay(files, build, watched(), tmp_path / "b", follow=Follow(until=2), **OPTIONS).steps == (
         1,
         2,
     )
@@ -236,10 +236,10 @@ def script(trained, run, more=""):
     return textwrap.dedent(
         f"""
         import vizcallbacks as vc
-        from tests.helpers.checkpoints import OPTIONS, build, probe_set
+        from tests.helpers.checkpoints import OPTIONS, build, watched
 
         if __name__ == "__main__":
-            done = vc.replay({str(trained / "checkpoints")!r}, build, probe_set(), {str(run)!r}, {more} **OPTIONS)
+            done = vc.replay({str(trained / "checkpoints")!r}, build, watched(), {str(run)!r}, {more} **OPTIONS)
             print(done.steps, done.skipped)
         """
     )
@@ -266,7 +266,7 @@ def test_a_replay_that_is_killed_goes_on_where_it_was(trained, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = replay(trained / "checkpoints", build, probe_set(), tmp_path / "run", **OPTIONS)
+    done = replay(trained / "checkpoints", build, watched(), tmp_path / "run", **OPTIONS)
     assert done.steps == (3, 4)
     check_same(trained, tmp_path / "run")
 
@@ -376,8 +376,8 @@ def test_a_worker_without_the_nets_module_is_named(trained, tmp_path, cluster):
     os.symlink(pathlib.Path(ROOT) / "vizcallbacks", tmp_path / "there" / "vizcallbacks")
     cluster.worker(where=tmp_path / "there")
     text = script(trained, tmp_path / "run", f"cluster={cluster.address!r},").replace(
-        "from tests.helpers.checkpoints import OPTIONS, build, probe_set",
-        "from net_of_mine import build\nfrom tests.helpers.checkpoints import OPTIONS, probe_set",
+        "from tests.helpers.checkpoints import OPTIONS, build, watched",
+        "from net_of_mine import build\nfrom tests.helpers.checkpoints import OPTIONS, watched",
     )
     (tmp_path / "script.py").write_text(text)
     process = subprocess.run(

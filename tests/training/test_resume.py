@@ -18,8 +18,9 @@ from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
 from ..helpers.nets import images, small_net
+from ..helpers.probes import probe_set
 from ..helpers.tensorboard_server import tensorboard
-from ..helpers.training import probe_set, train
+from ..helpers.training import train
 
 BATCHES = 3  # in an epoch
 
@@ -184,8 +185,10 @@ def test_restarting_from_an_earlier_epoch_replaces_the_later_ones(tmp_path, capl
         points = client.scalars("run", "attention_mean/entropy")
         assert [step for step, _ in points] == [0, 1, 2, 3]
         assert points[2][1] == pytest.approx(after[2].measures["entropy"].mean(), rel=1e-6)
+        panels = client.images("run", "attention_panels/00_cat")
+        assert [step for step, _ in panels] == [0, 1, 2, 3]
         pictures = client.images("run", "attention_panels_history/00_cat")
-        assert [step for step, _ in pictures] == [0, 1, 2, 3]
+        assert [step for step, _ in pictures] == [0, 1, 3]  # drawn anew at doubling numbers of snapshots
         assert pictures[-1][1] == shown["attention_panels_history/00_cat"]
 
 

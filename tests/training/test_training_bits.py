@@ -19,8 +19,9 @@ import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
 from vizcallbacks.regression.snapshot import list_snapshots
 
-from ..helpers.nets import images, state_of
-from ..helpers.training_bits import LABELS, Case, Net, fit, loop, unchanged
+from ..helpers.nets import state_of
+from ..helpers.probes import probe_set
+from ..helpers.training_bits import Case, Net, fit, loop, unchanged
 
 STATIC = {"static_alloc": True, "static_shape": True}
 SEVERAL = ("grad_cam", "guided_grad_cam", "saliency", "gradient")
@@ -50,13 +51,9 @@ WHEN = {
 }
 
 
-def probe_set(count=3):
-    return vc.ProbeSet(images(count, size=16, seed=9), labels=np.arange(count) % LABELS)
-
-
 def monitor_in(folder, **options):
     options = {"methods": SEVERAL, "batch_size": 2, "show": 1, "on_error": "raise", **options}
-    return vc.AttentionMonitor(probe_set(), folder / "run", **options)
+    return vc.AttentionMonitor(probe_set(size=16, seed=9), folder / "run", **options)
 
 
 @functools.cache
@@ -108,7 +105,12 @@ PERIODS = {
 @pytest.mark.parametrize("name", CASES)
 def test_an_estimator_fit_ends_in_the_same_bits(name, when, tmp_path):
     handler = vc.AttentionHandler(
-        probe_set(), tmp_path / "run", methods=SEVERAL, show=1, on_error="raise", **PERIODS[when]
+        probe_set(size=16, seed=9),
+        tmp_path / "run",
+        methods=SEVERAL,
+        show=1,
+        on_error="raise",
+        **PERIODS[when],
     )
     before, after = Looks(999), Looks(1001)
     watched = fit(CASES[name], tmp_path, [before, handler, after])
@@ -233,7 +235,7 @@ def test_ctrl_c_in_the_middle_of_a_pass_leaves_the_same_bits(name, tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__: lost by Python
 def test_ctrl_c_at_any_moment_leaves_the_net_as_it_was():
     """At 400 moments spread over the whole length of a snapshot, its preparations and its clearing up."""
-    net, probe = Net(), probe_set()
+    net, probe = Net(), probe_set(size=16, seed=9)
     net.initialize()
     net.hybridize()
 

@@ -10,14 +10,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..checks import check_whole
-from ..mxnet_door import autograd, gluon, mx
+from ..checks import check_whole, names_arguments
+from ..mxnet_door import autograd, gluon
 from ..nets.blocks import ConvLayer, block_paths, cells, conv_layers, find_layers, layout_of
-from ..nets.inputs import Inputs, failed, initialise
+from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..nets.passes import Passes
 from ..nets.runner import Runner
-from ..nets.tape import Pass
+from ..nets.tape import IndependentError, Pass
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, METHODS, check_methods
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
@@ -56,6 +56,7 @@ def explain(
 ) -> list[Attributions]: ...
 
 
+@names_arguments
 def explain(
     net: gluon.Block,
     images: Any,
@@ -115,6 +116,23 @@ def explain(
     TypeError, ValueError
         If an argument is invalid, or the net holds what cannot be explained right: a layer without maps of the
         images, an operator that draws random numbers in predict mode, an operator in Python.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> result = vc.explain(net, images, ("grad_cam", "saliency"), targets=1)
+    >>> result
+    Attributions(3 images of 16x16, grad_cam, saliency, layer '0')
+    >>> result["grad_cam"].shape, result.at_image_size("grad_cam").shape
+    ((3, 14, 14), (3, 16, 16))
+    >>> why = vc.explain(net, images, "gradient", targets=vc.targets.contrast(0, 1))
+    >>> np.allclose(why.scores, result.outputs[:, 0] - result.outputs[:, 1], atol=1e-6)
+    True
     """
     if compiled is not None:
         warnings.warn(
@@ -129,7 +147,7 @@ def explain(
     target = target_of(targets, probe.labels, len(probe))
     layers = find_layers(net, layer) if _needs(methods) & {"activation", "gradient"} else []
     inputs = Inputs(net, probe.images, extra)
-    initialise(net, inputs.batch(slice(0, 1)))
+    inputs.initialise(net)
     chunks: list[_Chunk] = []
     with instrumented(net) as runner:
         for start in range(0, len(probe), batch_size):
@@ -199,7 +217,7 @@ def _explain_chunk(
     """
     images, *extra = inputs.batch(part)
     needs = _needs(methods)
-    try:
+    with inputs.told(images):
         guided = "guided_gradient" in needs
         image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
         if layers is None and target.spatial:
@@ -208,13 +226,20 @@ def _explain_chunk(
             run = runner.forward_to_last(images, extra, image=image, guided=guided)
         else:
             run = runner.forward(images, layers, extra, image=image, guided=guided)
-        chosen, score = scored(run, target.pick(part))
+        try:
+            chosen, score = scored(run, target.pick(part))
+        except IndependentError as error:
+            if not layers or image:
+                raise
+            raise ValueError(_no_part(runner, images, extra, target.pick(part), layers)) from error
         outputs = chosen.answers(run.outputs)
         remarks: tuple[str, ...] = ()
         if layers is None:
             found, remarks = default_layer(run, target.spatial)
             layers = [found]
         tapped = taps(run, layers, runner)
+        if layers and not any(run.tape.reached(tapped)):
+            raise ValueError(_no_part(runner, images, extra, target.pick(part), layers))
         shared: dict[str, Any] = {"images": inputs.images[part]}
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
@@ -242,8 +267,6 @@ def _explain_chunk(
             applied = _apply(methods, {**shared, **own})
             maps.append(applied[0])
             notes.append(applied[1])
-    except mx.MXNetError as error:
-        raise failed(images, error) from error
     outputs = None if outputs is None else _single(outputs.asnumpy())
     return _Chunk(layers, maps, notes, outputs, chosen, _single(score), remarks)
 
@@ -337,6 +360,19 @@ def taps(run: Pass, layers: list, runner: Runner) -> list:
             )
         found.append(output)
     return found
+
+
+def _no_part(runner: Runner, images: Any, extra: list, target: Target, layers: list[ConvLayer]) -> str:
+    """What to say of layers on which the score does not depend."""
+    run = runner.forward(images, None, extra, guided=False)
+    scored(run, target)
+    reached = run.tape.reached([output for _, output in run.ran])
+    paths = dict.fromkeys(runner.path_of(one) for (one, _), depends in zip(run.ran, reached) if depends)
+    named = ", ".join(repr(runner.path_of(one)) for one in layers)
+    return (
+        f"layer {named} has no part in the target's score, so there is nothing to map; layers that have: "
+        f"{', '.join(paths) or 'none'}"
+    )
 
 
 def scored(run: Pass, target: Target) -> tuple[Target, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..checks import names_arguments
+from ..mxnet_door import gluon
 from ..nets.blocks import ConvLayer, find_layers
 from ..nets.graph import INPUT
-from ..nets.inputs import Inputs, initialise
+from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..nets.receptive_field import receptive_fields
 from ..probes.probe_set import ProbeSet
@@ -48,7 +52,8 @@ class Layer:
         return f"{self.path} ({self.name}): {self.channels} x {self.size[0]} x {self.size[1]}{seen}{rest}"
 
 
-def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
+@names_arguments
+def layers(net: gluon.Block, images: Any, *, targets: Any = None, extra: Sequence = ()) -> list[Layer]:
     """List the layers that `explain` can map, in the order in which they run on the first of `images`.
 
     A layer that runs several times counts where `explain` would take it. Layers that run on nothing that
@@ -70,13 +75,25 @@ def layers(net, images, *, targets=None, extra=()) -> list[Layer]:
     ------
     TypeError, ValueError
         As `explain` does.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> print(*vc.layers(net, images), sep="\\n")
+    0 (conv...): 8 x 14 x 14, a cell sees 3 x 3 px
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     target, first = target_of(targets, probe.labels, len(probe)), slice(0, 1)
     find_layers(net, None)  # raises if there are none
-    given = Inputs(net, probe.images, extra).batch(first)
-    initialise(net, given)
-    with instrumented(net) as runner:
+    inputs = Inputs(net, probe.images, extra)
+    inputs.initialise(net)
+    given = inputs.batch(first)
+    with instrumented(net) as runner, inputs.told(given[0]):
         entries = [entry for _, entry in runner.runs(given[0], given[1:])]
         paths = {conv: path or conv.name for path, conv in runner.conv_layers.items()}
         run = runner.forward(given[0], extra=given[1:])

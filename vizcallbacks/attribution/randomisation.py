@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_whole, pick_evenly
+from ..checks import check_whole, names_arguments, pick_evenly
 from ..measures.of_one_map import mean_defined
 from ..measures.of_two_maps import spearman
 from ..mxnet_door import gluon, mx
@@ -56,16 +56,18 @@ class Sanity:
         return "\n".join([*lines, " ".join([f"{'random map':{max(width, 14)}}", *cells])])
 
 
+@names_arguments
 def sanity(
     net: gluon.Block,
-    probe: ProbeSet,
+    probe: Any,
     methods: Sequence[str] | str = DEFAULT_METHODS,
     *,
-    layer=None,
+    layer: Any = None,
     targets: Any = None,
     stages: int = 5,
     seed: int = 0,
     batch_size: int = 16,
+    extra: Sequence = (),
 ) -> Sanity:
     """Compare a net's maps with those of the same net with random weights.
 
@@ -76,7 +78,7 @@ def sanity(
 
     Parameters
     ----------
-    net, probe, methods, layer, targets, batch_size
+    net, probe, methods, layer, targets, batch_size, extra
         As for `explain`.
     stages : int, >= 2
         The head, all, and evenly spaced between; each costs what `explain` costs.
@@ -87,14 +89,25 @@ def sanity(
     ------
     TypeError, ValueError
         As `explain`; or fewer than two stages, or no weights.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> table = vc.sanity(net, images, "grad_cam", stages=2)
+    >>> table.stages, table.similarity["grad_cam"].shape
+    (('head (2)', 'all (0)'), (2, 3))
     """
     check_whole("stages", stages, 2)  # one for the head, one for all
-    if not isinstance(probe, ProbeSet):
-        raise TypeError(f"probe must be a ProbeSet, got {type(probe).__name__}; make one: ProbeSet(images)")
-    options: dict[str, Any] = {"batch_size": batch_size}
+    probe = probe if isinstance(probe, ProbeSet) else ProbeSet(probe)
+    options: dict[str, Any] = {"batch_size": batch_size, "extra": extra}
     first = explain(net, probe, methods, layer=layer, targets=targets, **options)
     options["layer"] = layer if first.layer is None else first.layer
-    options["targets"] = targets if first.targets is None else first.targets
+    options["targets"] = first.target
     layers = _layers_with_weights(net)
     if not layers:
         raise ValueError("the net has no weights to randomise")

@@ -112,6 +112,11 @@ class Attributions(Shown):
             raise KeyError(f"method {method!r} was not computed; computed were: {', '.join(self.maps)}")
         return self.maps[method]
 
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        layer = "" if self.layer is None else f", layer {self.layer!r}"
+        return f"Attributions({len(self)} images of {height}x{width}, {', '.join(self.maps)}{layer})"
+
     def __len__(self) -> int:
         return len(self.scores)
 

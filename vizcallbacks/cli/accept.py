@@ -3,25 +3,70 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import Any
 
+from ..archive import replacing
+from ..regression.accepting import Learnt, accept_images, doubts, learnt
 from ..regression.baseline import Baseline
+from ..regression.snapshot import read_run
 from .terminal import say
 
 DESCRIPTION = (
     "Writes a baseline from the newest snapshot of each run. From several runs that differ in nothing but "
-    "their seed, the noise is learnt, and with it the default rules of 'check'."
+    "their seed, the noise is learnt, and with it the default rules of 'check'. Runs that contradict each other "
+    "are named; where a rule would forbid nothing, they are refused unless --force is given. Exit code: 0 "
+    "written, 2 not."
 )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make a baseline of runs."""
-    baseline = Baseline.from_runs(options.runs, options.step)
+    """Make a baseline of runs, or change some images of one."""
+    baseline = _some_images(options) if options.only else Baseline.from_runs(options.runs, options.step)
+    doubted = doubts(baseline)
+    for one in doubted:
+        say(f"warning: {one.doubt()}")
+    vacuous = [one.rule.name for one in doubted if one.vacuous]
+    if vacuous and not options.force:
+        raise ValueError(
+            f"the rules on {', '.join(vacuous)} would forbid next to nothing; leave the odd run out, or write the "
+            "baseline all the same with --force"
+        )
     baseline.save(options.out)
     count = baseline.targets.shape[1]
     say(f"{options.out}: {count} probe images, layer {baseline.layer!r}, of {'; '.join(baseline.sources)}")
-    for name in baseline.thresholds():
-        say(f"  {name}: noise of the mean {baseline.margin(name)[0]:.3f}")
+    rules = learnt(baseline)
+    for one in rules:
+        say(f"  {one}")
+    if options.json is not None:
+        with replacing(options.json) as file:
+            file.write((json.dumps(_as_json(options, baseline, rules), indent=2) + "\n").encode())
     return 0
+
+
+def _some_images(options: argparse.Namespace) -> Baseline:
+    found = [read_run(folder, options.step)[0] for folder in options.runs]
+    source = ", ".join(f"{folder}, {one.when}" for folder, one in zip(options.runs, found))
+    return accept_images(Baseline.load(options.out), options.only, found, source)
+
+
+def _as_json(options: argparse.Namespace, baseline: Baseline, rules: tuple[Learnt, ...]) -> dict[str, Any]:
+    return {
+        "baseline": options.out,
+        "images": len(baseline.names),
+        "layer": baseline.layer,
+        "sources": list(baseline.sources),
+        "rules": [
+            {
+                "measure": one.rule.name,
+                "margin": one.margin,
+                "assumed": one.assumed,
+                "allowed": list(one.bounds),
+                "doubt": one.doubt() if one.doubtful else None,
+            }
+            for one in rules
+        ],
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, help="the baseline's file, such as baseline.npz; replaced if there"
     )
     parser.add_argument("--step", type=int, help="take this snapshot of each run, not the newest")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="change nothing but these images of the baseline --out; all others stay as they were accepted",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write it even where the runs differ so much that a rule forbids nothing",
+    )
+    parser.add_argument("--json", metavar="JSON", help="write what was learnt as JSON")

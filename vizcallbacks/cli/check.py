@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ..regression.baseline import Baseline
 from ..regression.comparing import compare
+from ..regression.course import check_course, course_lines, first_bad
 from ..regression.report import accept_command
-from ..regression.report_files import save_json, save_junit, save_picture
-from ..regression.rules import split_named
+from ..regression.report_files import (
+    save_course_json,
+    save_course_junit,
+    save_json,
+    save_junit,
+    save_picture,
+)
+from ..regression.rules import Thresholds, split_named
 from ..regression.snapshot import read_run
 from ..view.report_page import write_checked
 from ..view.summary import add_to_job_summary
 from .terminal import say
 
 DESCRIPTION = (
-    "Checks the newest snapshot of a run. Exit code: 0 passed, 1 regressed, 2 not comparable or unreadable. "
-    "The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that is set."
+    "Checks the newest snapshot of a run, or all of them. Exit code: 0 the newest passed, 1 it regressed, 2 not "
+    "comparable or unreadable. The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that "
+    "is set."
 )
 
 
 def run(options: argparse.Namespace) -> int:
     """Check a run: 0 passed, 1 regressed."""
+    if not os.path.isdir(options.run):
+        raise ValueError(f"there is no folder {options.run!r}; give the folder that the training logged to")
     if options.baseline is None and not options.rule:
         raise ValueError(
             "give --baseline, or at least one --rule that needs none, such as 'energy/tag <= 0.05'"
         )
-    snapshot, probe = read_run(options.run, options.step)
     baseline = None if options.baseline is None else Baseline.load(options.baseline)
-    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
     rules = split_named(options.rule) if options.rule else None
+    if options.all or options.first_bad:
+        return _course(options, baseline, rules)
+    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
+    snapshot, probe = read_run(options.run, options.step)
     report = compare(snapshot, baseline, rules, probe=probe, accept=accept)
     if options.report is not None:
         report = save_picture(report, probe, options.report)
@@ -42,6 +55,37 @@ def run(options: argparse.Namespace) -> int:
     add_to_job_summary(report)
     say(*str(report).split("\n"))
     return 0 if report.passed else 1
+
+
+def _course(options: argparse.Namespace, baseline: Baseline | None, rules: Thresholds | None) -> int:
+    """Check every step of a run: 1 if the newest regressed."""
+    reports, probe = check_course(options.run, baseline, rules)
+    bad = first_bad(reports)
+    if options.junit is not None:
+        save_course_junit(reports, options.junit)
+    if options.json is not None:
+        save_course_json(reports, options.json)
+    if options.all:
+        say(*course_lines(reports))
+    told = reports[-1] if bad is None or not options.first_bad else bad
+    if baseline is not None:
+        told = told.filed(accept=accept_command([options.run], options.baseline, told.snapshot.step))
+    if options.report is not None:
+        told = save_picture(told, probe, options.report)
+    if options.html is not None:
+        write_checked(options.run, told, options.html)
+    add_to_job_summary(told)
+    if bad is None:
+        passed = sum(report.passed for report in reports)
+        say(f"no step from which the rules stay failed: {passed} of {len(reports)} passed, the newest too")
+        return 0
+    count = len(reports) - reports.index(bad)
+    say(
+        f"first bad step: {bad.snapshot.step} ({bad.snapshot.when}); from it on the rules fail and stay failed, "
+        f"{count} of {len(reports)} steps"
+    )
+    say(*str(told).split("\n"))
+    return 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +101,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
         "given several times, and takes the place of the default rules",
     )
-    parser.add_argument("--step", type=int, help="check this snapshot, not the newest")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--step", type=int, help="check this snapshot, not the newest")
+    which.add_argument("--all", action="store_true", help="check every snapshot, a line for each step")
+    which.add_argument(
+        "--first-bad",
+        action="store_true",
+        help="check every snapshot, and tell the first from which the rules fail and stay failed",
+    )
     parser.add_argument("--report", metavar="PNG", help="draw the worst images beside their baseline")
-    parser.add_argument("--junit", metavar="XML", help="write the outcome as JUnit XML")
+    parser.add_argument(
+        "--junit",
+        metavar="XML",
+        help="write the outcome as JUnit XML: a case for each rule, or for each step",
+    )
     parser.add_argument(
         "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
     )

@@ -63,9 +63,10 @@ def pointing(maps: ArrayLike, masks: ArrayLike) -> np.ndarray:
     """1 where the map's maximum lies in the mask, 0 where it does not.
 
     The pointing game (Zhang et al., 2016, arXiv:1608.00507). A bilinear surface is highest at a cell's
-    centre, so the picture's maximum is found without upsampling: it is the pixel that holds the centre of the
-    highest cell (where the centre falls between pixels, the lower right one). If t cells share the maximum,
-    they count 1/t each. No tolerance around the mask, unlike the paper's 15 pixels.
+    centre, so the maximum is found without upsampling: it is the pixel that holds the centre of the highest cell.
+    Where a cell is an even number of pixels high or wide, its centre falls between pixels: then the lower or right
+    one is taken, though the upsampled map may be highest at the other, beside a higher neighbour. If t cells share
+    the maximum, they count 1/t each. No tolerance around the mask, unlike the paper's 15 pixels.
 
     Undefined: a flat or dead map (Quantus counts a flat one as a hit), an empty mask.
     """

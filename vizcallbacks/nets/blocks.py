@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from ..mxnet_door import gluon
+from ..mxnet_door import gluon, mx
 from .graph import ordered, read
 
 
@@ -34,7 +34,7 @@ ConvLayer = Union[gluon.nn.Conv2D, GraphLayer]
 def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
     """Every block of `net` once, parents first, with the path of its first appearance."""
     if not isinstance(net, gluon.Block):
-        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}")
+        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}{_way_from(net)}")
     seen: set[int] = set()
     found: list[tuple[gluon.Block, str]] = []
 
@@ -48,6 +48,18 @@ def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
 
     visit(net, "")
     return found
+
+
+def _way_from(net: Any) -> str:
+    """How a net of MXNet's other kinds becomes a block."""
+    if isinstance(net, mx.mod.BaseModule):
+        return (
+            "; save it, module.save_checkpoint('net', 0), and load it as a block: "
+            "gluon.SymbolBlock.imports('net-symbol.json', ['data'], 'net-0000.params')"
+        )
+    if isinstance(net, mx.sym.Symbol):
+        return "; make it a block: gluon.SymbolBlock(symbol, mx.sym.var('data')), with its parameters"
+    return ""
 
 
 def parameters_of(blocks: Iterable[tuple[gluon.Block, str]]) -> list[gluon.Parameter]:

@@ -56,6 +56,9 @@ def instrumented(net: gluon.Block) -> Iterator[Runner]:
             # the pass is to write no parameter's .grad, wherever the net fetches the parameter from
             parameter._data = [array.detach() for array in arrays]
         yield runner
+        # in predict mode MXNet lays convolutions' weights out anew, in the background; whoever reads a parameter
+        # meanwhile gets a mixture of both layouts, now and then (seen without vizcallbacks as well)
+        mx.nd.waitall()
     except Exception:
         with suppress(mx.MXNetError):
             mx.nd.waitall()  # an operator that failed later raises here, not in the training's next waitall

@@ -20,14 +20,15 @@ import numpy as np
 from ..mxnet_door import autograd, gluon, mx
 from .watching import unwatched
 
-OURS = (
-    "_vizcallbacks_attached",
-    "_forward_hooks",
-    "_forward_pre_hooks",
+GLUONS = ("_vizcallbacks_attached", "_forward_hooks", "_forward_pre_hooks") + (
     "_cached_graph",
+    "_cached_op",
+    "_cached_op_args",
     "_in_format",
     "_out_format",
 )
+"""Attributes that our own passes change; they are put back, and are nobody's state."""
+
 COPIED: tuple[type, ...] = (list, dict, set, deque)
 
 
@@ -41,9 +42,9 @@ class Writes:
     def __contains__(self, array: Any) -> bool:
         return id(array) in self._before
 
-    def held_before(self, array: Any) -> Any:
-        """What a written array held."""
-        return self._before[id(array)][1]
+    def share(self, array: Any) -> bool:
+        """Whether an array lies where one does that was written."""
+        return bool(self._before) and any(shared(array, one) for one, _, _ in self._before.values())
 
     def made(self, array: Any) -> None:
         """Note an array that was made during the pass: nobody's state."""
@@ -59,6 +60,8 @@ class Writes:
     def put_back(self) -> list[str]:
         """Put everything back; the places of the blocks that wrote arrays from before the pass."""
         written = list(self._before.values())
+        if written:
+            mx.nd.waitall()  # see `instrument`: nobody may read while MXNet lays weights out anew
         fresh = [_memory(array) for array in self._fresh] if written else []
         places = []
         with autograd.pause():
@@ -72,6 +75,12 @@ class Writes:
         self._before.clear()
         self._fresh.clear()
         return places[::-1]
+
+
+def shared(one: Any, other: Any) -> bool:
+    """Whether two arrays share memory."""
+    (start, end), (low, high) = _memory(one), _memory(other)
+    return start < high and low < end
 
 
 def _memory(array: Any) -> tuple[int, int]:
@@ -100,9 +109,7 @@ def attributes_kept(blocks: Sequence[tuple[gluon.Block, str]], found: list[str])
 def _contents(block: gluon.Block) -> dict[str, Any]:
     """Copies of a block's own lists, dicts and sets; not of Gluon's."""
     return {
-        name: one.copy()
-        for name, one in block.__dict__.items()
-        if type(one) in COPIED and name not in OURS and not name.startswith("_cached")
+        name: one.copy() for name, one in block.__dict__.items() if type(one) in COPIED and name not in GLUONS
     }
 
 
@@ -111,10 +118,10 @@ def _put_back(before, streams, found: list[str]) -> None:
     np.random.set_state(streams[1])
     for block, path, attributes, contents in before:
         now = block.__dict__
-        own = not type(block).__mro__[1].__module__.startswith("mxnet.")
+        own = not type(block).__module__.startswith("mxnet.")
         if now.keys() != attributes.keys() or any(now[name] is not one for name, one in attributes.items()):
             changed = [
-                n for n in {*now, *attributes} if n not in OURS and now.get(n) is not attributes.get(n)
+                n for n in {*now, *attributes} if n not in GLUONS and now.get(n) is not attributes.get(n)
             ]
             now.clear()
             now.update(attributes)

@@ -20,6 +20,10 @@ from .graph import Entry, ordered, read
 from .operators import differentiable
 
 
+class IndependentError(ValueError):
+    """The score does not depend on where the record starts: the image, or the layers asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Leaf:
     """The start of a piece of record.
@@ -159,7 +163,7 @@ class Tape:
         heads = _record_of(score)
         inputs = _sources(heads, self._leaves)
         if not inputs:
-            raise ValueError(
+            raise IndependentError(
                 "the target's score does not depend on the net's input, so it has no gradient; "
                 "compute the score from the outputs with MXNet operators"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import MappingProxyType
@@ -99,8 +99,7 @@ class Baseline:
         names = tuple(f"image_{i:03d}" for i in range(len(first.targets))) if probe is None else probe.names
         sources = tuple(snapshot.when for snapshot in snapshots) if sources is None else tuple(sources)
         class_names = () if probe is None else probe.class_names
-        for other in snapshots[1:]:
-            cls._stacked([first], names, class_names, sources).check_comparable(other)
+        _check_alike(snapshots, sources, lambda one: cls._stacked([one], names, class_names, sources))
         return cls._stacked(snapshots, names, class_names, sources)
 
     @classmethod
@@ -319,6 +318,24 @@ _OTHER_PROBE = (
     "the probe sets differ: these snapshots are not of the same images, labels and masks; "
     "use the probe set of the baseline, or accept a new baseline"
 )
+
+
+def _check_alike(snapshots: list[Snapshot], sources: Sequence[str], alone: Callable[..., Baseline]) -> None:
+    """Raise NotComparableError, with the odd one's source, unless all snapshots can be compared."""
+
+    def kind(one: Snapshot) -> tuple:
+        shapes = tuple((name, maps.shape) for name, maps in one.maps.items())
+        return one.digest, one.layer, shapes, one.targets.tobytes()
+
+    kinds = [kind(one) for one in snapshots]
+    usual = max(kinds, key=kinds.count)  # the first of the most frequent ones
+    reference = alone(snapshots[kinds.index(usual)])
+    for one, source in zip(snapshots, sources):
+        try:
+            reference.check_comparable(one)
+        except NotComparableError as error:
+            others = [other for other, its in zip(sources, kinds) if its == usual]
+            raise NotComparableError(f"{source} is unlike {', '.join(others)}: {error}") from None
 
 
 def _stacks(lists: Mapping[str, list]) -> Mapping[str, np.ndarray]:

@@ -124,7 +124,7 @@ def _judge(rule: Rule, now: Snapshot, baseline: Baseline | None, probe: ProbeSet
     values = values_of(rule.name, now, baseline)
     known = baseline is not None and rule.name in baseline
     own = baseline.values(rule.name) if known and baseline is not None else None
-    low, high, lows, highs = _bounds(rule, baseline, own)
+    low, high, lows, highs = bounds_of(rule, baseline, own)
     undefined = np.isnan(values)
     excused = undefined & _undefined_before(rule.name, own, probe, len(values))
     beyond = np.where(undefined, np.inf, np.fmax(lows - values, values - highs))
@@ -158,8 +158,11 @@ def _complies(rule: Rule, values, low, high):
     return RELATIONS[rule.relation](values, rule.bound)
 
 
-def _bounds(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
-    """Of the mean, two floats, and of the images: lowest and highest (arrays, or floats for all)."""
+def bounds_of(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
+    """Bounds of a rule: lowest and highest of the mean, and of each image (arrays, or floats for all).
+
+    `own`: the baseline's values of the measure, (S, N).
+    """
     if rule.relation != "within":
         low, high = (-np.inf, rule.bound) if rule.relation in ("<=", "<") else (rule.bound, np.inf)
         return low, high, low, high

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
 from ..pictures.render import encode
 from ..probes.probe_set import ProbeSet
 from .baseline import NotComparableError
+from .course import failed_rules, first_bad
 from .report import Report, describe
 
 SHOWN = 4  # images on a picture
@@ -78,7 +81,18 @@ def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) 
 
 def save_json(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
-    found = {
+    _write_json(_as_json(report), path)
+
+
+def save_course_json(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
+    """Write the reports of a run's steps as JSON: each as `save_json` does, and the first bad step or null."""
+    bad = first_bad(reports)
+    steps = [_as_json(report) for report in reports]
+    _write_json({"first_bad": None if bad is None else bad.snapshot.step, "steps": steps}, path)
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
         "passed": report.passed,
         "when": report.snapshot.when,
         "step": report.snapshot.step,
@@ -101,27 +115,48 @@ def save_json(report: Report, path: str | os.PathLike[str]) -> None:
         "flips": [report.names[i] for i in report.flips],
         "files": list(report.files),
     }
+
+
+def _write_json(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     _write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
 def save_junit(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JUnit XML, a test case for each rule; the first failure holds the whole report."""
+    cases = []
+    for finding in report.findings:
+        first = not finding.passed and finding is report.failures[0]
+        whole = "\n".join(report.lines())
+        text = "" if finding.passed else whole if first else f"see {report.failures[0].rule}"
+        cases.append((str(finding.rule), describe(finding), text))
+    _write_junit(cases, path)
+
+
+def save_course_junit(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
+    """Write the reports of a run's steps as JUnit XML, a test case for each step."""
+    texts = ["" if one.passed else "\n".join(one.lines()) for one in reports]
+    steps = [f"step {one.snapshot.step}" for one in reports]
+    _write_junit(list(zip(steps, map(failed_rules, reports), texts)), path)
+
+
+def _write_junit(cases: Sequence[tuple[str, str, str]], path: str | os.PathLike[str]) -> None:
+    """Test cases: name, message, and text of the failure, "" where it passed."""
+    failures = sum(bool(text) for _, _, text in cases)
     suite = ElementTree.Element(
         "testsuite",
         name="attention",
-        tests=str(len(report.findings)),
-        failures=str(len(report.failures)),
+        tests=str(len(cases)),
+        failures=str(failures),
         errors="0",
         skipped="0",
     )
-    for finding in report.findings:
+    for name, message, text in cases:
         case = ElementTree.SubElement(
-            suite, "testcase", classname="attention", name=_xml_text(str(finding.rule)), time="0"
+            suite, "testcase", classname="attention", name=_xml_text(name), time="0"
         )
-        if not finding.passed:
-            failure = ElementTree.SubElement(case, "failure", message=describe(finding))
-            first = finding is report.failures[0]
-            failure.text = _xml_text("\n".join(report.lines()) if first else f"see {report.failures[0].rule}")
+        if text:
+            failure = ElementTree.SubElement(case, "failure", message=_xml_text(message))
+            failure.text = _xml_text(text)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     _write_whole(path, ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))

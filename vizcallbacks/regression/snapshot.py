@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from ..attribution.methods import METHODS, check_methods
 from ..attribution.outputs import kind_of, predictions_of, probabilities_of
 from ..attribution.result import Attributions, Coverage
 from ..attribution.targets import target_of
-from ..checks import as_numpy, check_arrays, check_step, check_texts
+from ..checks import as_numpy, check_arrays, check_step, check_texts, pick_evenly
 from ..measures.of_one_map import MEASURES
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
@@ -81,6 +82,7 @@ class Snapshot(Shown):
         when: str | None = None,
         scores: Any = None,
         relus: tuple[int, int] = (0, 0),
+        pure: bool | None = None,
         previous: Snapshot | None = None,
     ) -> Snapshot:
         """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
@@ -106,6 +108,8 @@ class Snapshot(Shown):
             The explained scores; default: the targets' outputs.
         relus : (int, int)
             Activations that guided backpropagation covered, and all.
+        pure : bool, optional
+            Whether no block of the net wrote its state for them; None: unknown.
         previous : Snapshot, optional
             That drift is measured against.
 
@@ -155,7 +159,7 @@ class Snapshot(Shown):
         )
         step = check_step(step)
         taken = take(result, probe, step, when_words(step) if when is None else when, previous)
-        return replace(taken, pure=None)
+        return replace(taken, pure=pure)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
@@ -340,13 +344,22 @@ def read_run(run, step: int | None = None) -> tuple[Snapshot, ProbeSet]:
         A file cannot be read.
     """
     paths = list_snapshots(run)
-    if step is not None:
-        paths = [path for path in paths if path == snapshot_path(run, step)]
     if not paths:
-        wanted = "" if step is None else f" of step {step}"
+        missing = "" if Path(run).is_dir() else f"there is no folder {os.fspath(run)!r}: "
         raise ValueError(
-            f"{run} holds no attention snapshot{wanted}; give the folder of a run, as `logdir` was"
+            f"{missing}{run} holds no attention snapshot; give the folder that the training logged to"
         )
+    if step is not None:
+        steps = [step_of(path) for path in paths]
+        if step not in steps:
+            shown = [steps[place] for place in pick_evenly(len(steps), 20)]
+            some = (
+                f"{len(shown)} of its {len(steps)} steps are" if len(shown) < len(steps) else "its steps are"
+            )
+            raise ValueError(
+                f"{run} holds no attention snapshot of step {step}; {some} {', '.join(map(str, shown))}"
+            )
+        paths = [snapshot_path(run, step)]
     snapshot, probe = Snapshot.load(paths[-1]), ProbeSet.load(paths[-1].parent / "probe.npz")
     if snapshot.digest != probe.digest:
         raise ValueError(f"{paths[-1]} is of another probe set than the one beside it; take it again")

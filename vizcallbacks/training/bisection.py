@@ -115,6 +115,7 @@ def find_first_bad(
             layer=said.layer,
             scores=said.scores,
             relus=said.relus,
+            pure=said.pure,
         )
         report = compare(snapshot, baseline, plan.thresholds, probe=job.probe)
         answers[one.step], reports[one.step] = said, report

@@ -213,6 +213,7 @@ def record(monitor: AttentionMonitor, found: Answer, job: Job) -> Snapshot:
         layer=found.layer,
         scores=found.scores,
         relus=found.relus,
+        pure=found.pure,
     )
     if taken is None:
         raise RuntimeError(f"step {found.checkpoint.step} was not kept")

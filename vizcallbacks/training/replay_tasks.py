@@ -12,6 +12,7 @@ from ..attribution.explaining import explain
 from ..attribution.methods import METHODS
 from ..attribution.targets import targets_of
 from ..probes.probe_set import ProbeSet
+from ..regression.snapshot import written_by
 from .checkpoints import Checkpoint
 from .loading import load_checkpoint
 from .question import WORTHWHILE, Question
@@ -51,6 +52,7 @@ class Answer:
     scores: np.ndarray | None = None
     layer: str | None = None
     relus: tuple[int, int] = (0, 0)
+    pure: bool | None = None
     is_from_gpu: bool = False
     fault: str = ""
 
@@ -114,6 +116,7 @@ def answer(job: Job, checkpoint: Checkpoint) -> Answer:
         scores=result.scores,
         layer=result.layer,
         relus=result.relus,
+        pure=None if written_by(result) is None else not written_by(result),
         is_from_gpu=is_from_gpu,
     )
 
@@ -125,6 +128,8 @@ def joined(parts: Sequence[Answer]) -> Answer:
         return faulty or parts[0]
     measured = [part for part in parts if part.maps]
     drawn = next((part for part in parts if part.drawn), None)
+
+    pure = [part.pure for part in parts]
 
     def whole(name: str) -> np.ndarray | None:
         arrays = [getattr(part, name) for part in measured]
@@ -139,6 +144,7 @@ def joined(parts: Sequence[Answer]) -> Answer:
         targets=whole("targets"),
         scores=whole("scores"),
         relus=measured[0].relus if drawn is None else drawn.relus,
+        pure=None if None in pure else all(pure),
     )
 
 
