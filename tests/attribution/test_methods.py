@@ -7,6 +7,7 @@ import pytest
 
 from vizcallbacks.attribution.cams import (
     eigen_cam,
+    eigen_grad_cam,
     grad_cam_plus_plus,
     hires_cam,
     layer_cam,
@@ -240,6 +241,14 @@ def test_eigen_cam_is_the_eigenvector_of_the_channels_second_moments():
     assert values.argmax() == 3
     expected = (vectors[:, 3] @ flat).reshape(1, 5, 6)
     np.testing.assert_allclose(eigen_cam(activation), expected * np.sign(expected.sum()), rtol=1e-5)
+
+
+def test_eigen_grad_cam_of_one_pattern_of_products_is_that_pattern_times_its_strength():
+    # g o A = s_k P for every map, though neither g nor A has one pattern
+    pattern, strengths = np.float32([[1, 0], [2, 5]]), np.float32([3, 0, -4])
+    gradient = np.random.default_rng(0).uniform(1, 2, (1, 3, 2, 2)).astype(np.float32)
+    activation = strengths[None, :, None, None] * pattern / gradient
+    np.testing.assert_allclose(eigen_grad_cam(activation, gradient), 5 * pattern[None], rtol=1e-5)
 
 
 # Upsampling

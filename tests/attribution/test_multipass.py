@@ -13,7 +13,15 @@ from mxnet import gluon
 
 import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
-from vizcallbacks.attribution.multipass import integrated_gradients, occlusion, score_cam, smooth_grad
+from vizcallbacks.attribution.multipass import (
+    integrated_gradients,
+    occlusion,
+    rise,
+    score_cam,
+    smooth_grad,
+    smooth_grad_squared,
+    var_grad,
+)
 
 from ..helpers.closed_form import QuadraticPasses
 from ..helpers.nets import images, random_state, small_net, state_of
@@ -94,6 +102,65 @@ def test_smooth_grad_has_the_same_noise_for_an_image_whatever_its_place():
     turned = smooth_grad(QuadraticPasses(batch[::-1].copy()), samples=3)
     np.testing.assert_array_equal(together, turned[::-1])
     assert np.abs(together[0] - QuadraticPasses(batch).a - QuadraticPasses(batch).b * batch[0]).max() > 1e-3
+
+
+class Noted(QuadraticPasses):
+    """Keeps the gradients that it gave."""
+
+    def gradients(self, batches, count, title):
+        self.given = [gradient for _, gradient in super().gradients(batches, count, title)]
+        yield from ((None, gradient) for gradient in self.given)
+
+
+def test_squares_and_variances_are_those_of_the_gradients_that_smooth_grad_averages():
+    batch, found = noise(2, 3, 4, 5), {}
+    for function in (smooth_grad, smooth_grad_squared, var_grad):
+        passes = Noted(batch)
+        found[function] = function(passes, samples=7), np.stack(passes.given).astype(np.float64)
+    (mean, given), (squared, again), (variance, more) = found.values()
+    np.testing.assert_array_equal(given, again)
+    np.testing.assert_array_equal(given, more)
+    np.testing.assert_allclose(mean, given.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(squared, (given**2).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(variance, given.var(axis=0), rtol=1e-4, atol=1e-7)
+
+
+def test_the_variance_of_a_linear_score_is_zero_and_its_square_the_gradients():
+    passes = QuadraticPasses(noise(1, 3, 4, 5))
+    passes.b = passes.b * 0
+    np.testing.assert_allclose(var_grad(passes), 0 * passes.images)
+    np.testing.assert_allclose(smooth_grad_squared(passes), passes.a[None] ** 2, rtol=1e-5)
+
+
+# RISE
+
+
+def test_rise_of_a_linear_score_finds_the_weights_within_its_own_noise():
+    """y = sum c_p x_p m_p. Masks are correlated within a cell only, so far pixels tell nothing of each other."""
+    weights = np.zeros((16, 16))
+    weights[2:4, 2:4], weights[12, 12] = 1, -3
+    passes = Scores(np.ones((1, 1, 16, 16)), lambda x: (x[0] * weights).sum())
+    maps = rise(passes, masks=3000, cells=8)[0]
+    assert np.unravel_index(maps.argmax(), maps.shape) in {(2, 2), (2, 3), (3, 2), (3, 3)}
+    assert np.hypot(*np.subtract(np.unravel_index(maps.argmin(), maps.shape), (12, 12))) <= 1
+    far = maps[2:8, 10:16]
+    assert np.abs(far).max() < 0.15 * maps.max()
+    # where nothing but the pixel itself counts, the map is its weight times the mask's variance by its mean
+    masks = np.stack(passes.seen)[:, 0, 0]
+    expected = -3 * masks[:, 12, 12].var() / 0.5
+    assert maps[12, 12] == pytest.approx(expected, abs=0.1)
+
+
+def test_rise_by_hand():
+    passes = Scores(noise(1, 2, 6, 8), lambda x: (x**2).sum())
+    maps = rise(passes, masks=5, cells=3, share=0.5)
+    seen = np.stack(passes.seen)[:, 0]
+    masks = seen[:, 0] / passes.images[0, 0]
+    assert masks.min() >= 0
+    assert masks.max() <= 1 + 1e-6
+    scores = (seen.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
+    expected = np.einsum("m,mhw->hw", scores - scores.mean(), masks) / (5 * 0.5)
+    np.testing.assert_allclose(maps[0], expected, rtol=1e-3, atol=1e-4)
 
 
 # Occlusion

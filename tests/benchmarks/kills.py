@@ -120,7 +120,7 @@ def start(folder: Path, first: int, way: str, steps: int | None = None) -> int:
 
 
 def end(process: int, number: int) -> None:
-    """Send the signal, again if it had no effect: Python drops a KeyboardInterrupt that comes in a `__del__`."""
+    """Send the signal, and again if it had no effect: a KeyboardInterrupt in a `__del__` is dropped by Python."""
     while True:
         os.kill(process, number)
         deadline = time.monotonic() + 15

@@ -8,9 +8,9 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from vizcallbacks.nets.folding import fold
+from vizcallbacks.nets.folding import fold, rewritten
 from vizcallbacks.nets.graph import cloned, ordered, read, replace, symbol_of
-from vizcallbacks.nets.operators import OPERATORS, rewritten
+from vizcallbacks.nets.operators import OPERATORS
 
 
 def conv_norm(x, fix_gamma=False, no_bias=False, **options):

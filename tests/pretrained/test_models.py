@@ -418,8 +418,34 @@ def test_a_file_of_your_own_loads(tmp_path, name, build, old):
     assert size == (32 if name.startswith("cifar_") else 224)
     probe = model.probe_set([photograph("coffee")], [1])
     assert vc.explain(model.net, probe, "grad_cam").outputs.shape == (1, 3)
-    with pytest.raises(ValueError, match=r"weight is \(3, \d+\) there, \((1000|10), \d+\) in the net"):
-        vc.pretrained.load(name, params=path)
+    with pytest.raises(ValueError, match=r"weight is \(3, \d+\) there, \(4, \d+\) in the net"):
+        vc.pretrained.load(name, params=path, classes=4)
+
+
+@pytest.mark.parametrize(("name", "build"), OWN, ids=[name for name, _ in OWN])
+@pytest.mark.parametrize("old", [False, True], ids=["paths", "prefixes"])
+def test_the_number_of_classes_is_taken_from_the_file(tmp_path, name, build, old):
+    net, path = initialised(build()), str(tmp_path / "own.params")
+    if old:
+        net.collect_params().save(path, strip_prefix=net.prefix)
+    else:
+        net.save_parameters(path)
+    assert same(vc.pretrained.load(name, params=path).net, net)
+
+
+def test_the_number_of_classes_is_taken_where_a_convolution_gives_them(tmp_path):
+    net, path = vision.squeezenet1_1(classes=7), str(tmp_path / "own.params")
+    net.initialize(mx.init.Xavier())
+    net(mx.nd.zeros((1, 3, 224, 224)))
+    net.save_parameters(path)
+    assert same(vc.pretrained.load("squeezenet1.1", params=path).net, net)
+
+
+def test_a_file_that_differs_in_more_than_classes_is_not_bent_to_fit(tmp_path):
+    path = str(tmp_path / "own.params")
+    initialised(vision.mobilenet0_25(classes=3)).save_parameters(path)
+    with pytest.raises(ValueError, match=r"shapes differ: .* is \(8, 3, 3, 3\) there, \(16, .*in the net"):
+        vc.pretrained.load("mobilenet0.5", params=path)
 
 
 def test_a_file_of_another_net_names_the_first_few_differences(tmp_path):
@@ -438,7 +464,7 @@ def test_a_refused_file_leaves_the_net_as_it_was(tmp_path):
     net = initialised(vision.mobilenet0_25(classes=4))
     before = {name: p.data().asnumpy() for name, p in net.collect_params().items()}
     with pytest.raises(ValueError, match="must hold the"):
-        zoo.load_file(net, path, mx.cpu())
+        zoo.load_file(net, path, zoo.shapes_in(path), mx.cpu())
     assert all(np.array_equal(before[name], p.data().asnumpy()) for name, p in net.collect_params().items())
 
 

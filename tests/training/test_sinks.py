@@ -20,7 +20,8 @@ from vizcallbacks.regression.snapshot import list_snapshots
 
 from ..helpers import events
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set, train
+from ..helpers.probes import probe_set
+from ..helpers.training import train
 from .test_faults import ENVIRONMENT, ROOT
 
 
@@ -135,7 +136,8 @@ WANDB = """
 import json, sys, wandb
 import vizcallbacks as vc
 from tests.helpers.nets import small_net
-from tests.helpers.training import probe_set, train
+from tests.helpers.probes import probe_set
+from tests.helpers.training import train
 folder, often = sys.argv[1], sys.argv[2] == "often"
 run = wandb.init(mode="offline", dir=folder, project="test", settings=wandb.Settings(console="off", silent=True))
 net, scores = small_net(), []

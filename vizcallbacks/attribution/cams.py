@@ -139,6 +139,23 @@ def eigen_cam(activation):
     return projected.reshape(count, height, width)
 
 
+def eigen_grad_cam(activation, gradient):
+    """What activation times gradient agree on: the first principal component of g o A, signed (Eigen-Grad-CAM).
+
+    `eigen_cam` of the products, so that the target counts (Gildenblat and contributors, pytorch-grad-cam, 2021,
+    after Muhammad and Yeasin, 2020, arXiv:2008.00299). The sign is fixed as there: the map's sum is positive.
+
+    Parameters
+    ----------
+    activation, gradient : ndarray, (N, K, h, w), float32
+
+    Returns
+    -------
+    ndarray, (N, h, w), float32
+    """
+    return eigen_cam(activation * gradient)
+
+
 def upsample(maps, size):
     """Resize maps bilinearly, pixel centres at halves (OpenCV's INTER_LINEAR).
 

@@ -116,6 +116,23 @@ def explain(
     TypeError, ValueError
         If an argument is invalid, or the net holds what cannot be explained right: a layer without maps of the
         images, an operator that draws random numbers in predict mode, an operator in Python.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> result = vc.explain(net, images, ("grad_cam", "saliency"), targets=1)
+    >>> result
+    Attributions(3 images of 16x16, grad_cam, saliency, layer '0')
+    >>> result["grad_cam"].shape, result.at_image_size("grad_cam").shape
+    ((3, 14, 14), (3, 16, 16))
+    >>> why = vc.explain(net, images, "gradient", targets=vc.targets.contrast(0, 1))
+    >>> np.allclose(why.scores, result.outputs[:, 0] - result.outputs[:, 1], atol=1e-6)
+    True
     """
     if compiled is not None:
         warnings.warn(

@@ -75,6 +75,17 @@ def layers(net: gluon.Block, images: Any, *, targets: Any = None, extra: Sequenc
     ------
     TypeError, ValueError
         As `explain` does.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> print(*vc.layers(net, images), sep="\\n")
+    0 (conv...): 8 x 14 x 14, a cell sees 3 x 3 px
     """
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     target, first = target_of(targets, probe.labels, len(probe)), slice(0, 1)

@@ -15,6 +15,7 @@ import numpy as np
 from ..checks import did_you_mean
 from .cams import (
     eigen_cam,
+    eigen_grad_cam,
     grad_cam,
     grad_cam_plus_plus,
     hires_cam,
@@ -22,7 +23,15 @@ from .cams import (
     upsample,
     xgrad_cam,
 )
-from .multipass import integrated_gradients, occlusion, score_cam, smooth_grad
+from .multipass import (
+    integrated_gradients,
+    occlusion,
+    rise,
+    score_cam,
+    smooth_grad,
+    smooth_grad_squared,
+    var_grad,
+)
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,7 @@ METHODS: dict[str, Method] = {
     "layer_cam": Method(layer_cam, _LAYER, "layer", False, True, "LayerCAM"),
     "hires_cam": Method(hires_cam, _LAYER, "layer", True, True, "HiResCAM"),
     "eigen_cam": Method(eigen_cam, ("activation",), "layer", True, True, "EigenCAM"),
+    "eigen_grad_cam": Method(eigen_grad_cam, _LAYER, "layer", True, True, "Eigen-Grad-CAM"),
     "score_cam": Method(score_cam, ("activation", "passes"), "layer", False, True, "Score-CAM"),
     "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
     "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),
@@ -160,10 +170,15 @@ METHODS: dict[str, Method] = {
         gradient_x_input, ("images", *_INPUT), "channels", True, True, "Gradient × input"
     ),
     "smooth_grad": Method(smooth_grad, _PASSES, "channels", True, True, "SmoothGrad"),
+    "smooth_grad_squared": Method(
+        smooth_grad_squared, _PASSES, "channels", False, True, "SmoothGrad squared"
+    ),
+    "var_grad": Method(var_grad, _PASSES, "channels", False, True, "VarGrad"),
     "integrated_gradients": Method(
         integrated_gradients, _PASSES, "channels", True, True, "Integrated Gradients"
     ),
     "occlusion": Method(occlusion, _PASSES, "image", True, True, "Occlusion"),
+    "rise": Method(rise, _PASSES, "image", True, True, "RISE"),
 }
 """Name -> `Method`. A new method is a function and a line here; the tests greet it."""
 

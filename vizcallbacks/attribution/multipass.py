@@ -12,6 +12,7 @@ function=partial(occlusion, patch=8))``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -67,9 +68,62 @@ def smooth_grad(passes, samples=25, spread=0.15):
     -------
     ndarray, (N, C, H, W), float32
     """
+    total = np.zeros_like(passes.images)
+    for gradient in _noisy_gradients(passes, samples, spread, "SmoothGrad"):
+        total += gradient
+    return total / np.float32(samples)
+
+
+def smooth_grad_squared(passes, samples=25, spread=0.15):
+    """The squared gradient's mean over noisy copies of the image (SmoothGrad-Squared).
+
+    mean over `samples` of (dy/dx)^2 at x + noise, the same noise as `smooth_grad` (Hooker et al., 2019, section 3,
+    arXiv:1806.10758). Pixels whose gradients of both signs cancel in SmoothGrad count here.
+
+    Parameters
+    ----------
+    passes : Passes
+    samples : int
+    spread : float
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32, >= 0
+    """
+    total = np.zeros_like(passes.images)
+    for gradient in _noisy_gradients(passes, samples, spread, "SmoothGrad-Squared"):
+        total += gradient**2
+    return total / np.float32(samples)
+
+
+def var_grad(passes, samples=25, spread=0.15):
+    """The gradient's variance over noisy copies of the image (VarGrad).
+
+    The same noise as `smooth_grad`; variance over the `samples`, not corrected for their number (Adebayo et al.,
+    2018, arXiv:1810.03292; Hooker et al., 2019, section 3, arXiv:1806.10758).
+
+    Parameters
+    ----------
+    passes : Passes
+    samples : int
+    spread : float
+
+    Returns
+    -------
+    ndarray, (N, C, H, W), float32, >= 0
+    """
+    mean, squares = np.zeros_like(passes.images), np.zeros_like(passes.images)
+    for number, gradient in enumerate(_noisy_gradients(passes, samples, spread, "VarGrad"), 1):
+        step = gradient - mean
+        mean += step / np.float32(number)
+        squares += step * (gradient - mean)  # Welford's way: sums of squares would cancel
+    return np.maximum(squares, 0) / np.float32(samples)
+
+
+def _noisy_gradients(passes, samples: int, spread: float, title: str) -> Iterator[np.ndarray]:
+    """The gradient, (N, C, H, W), at `samples` noisy copies of the images."""
     images = passes.images
-    seeds = [int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "little") for image in images]
-    generators = [np.random.default_rng(seed) for seed in seeds]
+    generators = [np.random.default_rng(seed_of(image)) for image in images]
     sigmas = spread * (images.max(axis=(1, 2, 3)) - images.min(axis=(1, 2, 3)))
 
     def noisy():
@@ -80,8 +134,12 @@ def smooth_grad(passes, samples=25, spread=0.15):
             ]
             yield images + np.stack(noise).astype(np.float32)
 
-    gradients = (gradient for _, gradient in passes.gradients(noisy(), samples, "SmoothGrad"))
-    return sum(gradients, np.zeros_like(images)) / np.float32(samples)
+    return (gradient for _, gradient in passes.gradients(noisy(), samples, title))
+
+
+def seed_of(image: np.ndarray) -> int:
+    """From an image's own bytes: the same wherever the image is."""
+    return int.from_bytes(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()[:8], "little")
 
 
 def integrated_gradients(passes, steps=32):
@@ -151,6 +209,52 @@ def occlusion(passes, patch=None, stride=None):
         drops[:, top : top + patch, left : left + patch] += drop[:, None, None]
         coverage[top : top + patch, left : left + patch] += 1
     return (drops / coverage).astype(np.float32)
+
+
+def rise(passes, masks=4000, cells=7, share=0.5):
+    """How far the score is above its mean where a pixel is seen, over random smooth masks (RISE), signed.
+
+    sum_i (y(x o M_i) - mean y) M_i / (masks * share): M_i is a grid of `cells` x `cells` zeros and ones, each one
+    with probability `share`, upsampled bilinearly and cut out at a random shift (Petsiuk et al., 2018, eq. 6,
+    arXiv:1806.07421). The masks are drawn from a generator seeded by the image's own bytes. Departure: the paper
+    weights by a probability, which has a zero; a score has none, so its mean over the masks is taken off, which
+    moves the map by a constant and takes the noise of uneven coverage away.
+
+    Parameters
+    ----------
+    passes : Passes
+    masks : int
+        Forward passes for each image. Fewer make noisier maps, by the root of their number.
+    cells : int
+    share : float, in (0, 1)
+
+    Returns
+    -------
+    ndarray, (N, H, W), float32
+    """
+    images = passes.images
+    height, width = images.shape[2:]
+
+    def drawn() -> Iterator[np.ndarray]:
+        generators = [np.random.default_rng(seed_of(image)) for image in images]
+        for _ in range(masks):
+            yield np.stack([_mask(generator, height, width, cells, share) for generator in generators])
+
+    seen = (images * one[:, None] for one in drawn())
+    scores = passes.scores(seen, masks, "RISE").astype(np.float64)
+    maps = np.zeros((len(images), height, width))
+    for one, score in zip(drawn(), scores - scores.mean(axis=0)):
+        maps += score[:, None, None] * one
+    return (maps / (masks * share)).astype(np.float32)
+
+
+def _mask(generator: np.random.Generator, height: int, width: int, cells: int, share: float) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: a random grid, upsampled to a cell more than the image and cut at random."""
+    grid = (generator.random((cells, cells)) < share).astype(np.float32)
+    down, right = -(-height // cells), -(-width // cells)  # pixels of a cell, rounded up
+    whole = upsample(grid[None], ((cells + 1) * down, (cells + 1) * right))[0]
+    top, left = generator.integers(down), generator.integers(right)
+    return whole[top : top + height, left : left + width]
 
 
 def _starts(length: int, patch: int, stride: int) -> list[int]:

@@ -89,6 +89,18 @@ def sanity(
     ------
     TypeError, ValueError
         As `explain`; or fewer than two stages, or no weights.
+
+    Examples
+    --------
+    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
+    >>> from mxnet.gluon import nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize()
+    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    >>> table = vc.sanity(net, images, "grad_cam", stages=2)
+    >>> table.stages, table.similarity["grad_cam"].shape
+    (('head (2)', 'all (0)'), (2, 3))
     """
     check_whole("stages", stages, 2)  # one for the head, one for all
     probe = probe if isinstance(probe, ProbeSet) else ProbeSet(probe)

@@ -286,7 +286,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="N|FILE",
-        help="how many classes your parameters have, or a file with their names: one a line, or JSON",
+        help="a file with the names of your parameters' classes, one a line or JSON; or their number, if the "
+        "file of parameters is to be refused when it has another",
     )
     parser.add_argument(
         "--target",

@@ -15,9 +15,9 @@ from typing import Any, Union
 
 from ..mxnet_door import autograd, mx
 from .blocks import ConvLayer
-from .folding import fold
+from .folding import fold, rewritten
 from .graph import INPUT, PYTHON, Entry, NetGraph, Node, cloned, dependent, ordered, symbol_of
-from .operators import activation_kind, coverage_of, differentiable, rewritten
+from .operators import activation_kind, coverage_of, differentiable
 from .tape import Pass, Tape
 
 CUT = "vizcallbacks_cut_"

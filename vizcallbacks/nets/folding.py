@@ -1,7 +1,8 @@
-"""A graph that `operators.rewritten` made -> a cheaper one: BatchNorms become parts of convolutions.
+"""A net's graph -> one that is right to differentiate (`rewritten`) and cheap (`fold`).
 
-Two of the three passes over memory that the net's maps cost are gone with them. What the remaining operators write
-in a forward pass are copies, never the net's own arrays.
+Every BatchNorm behind a convolution becomes a part of its weights: two of the three passes over memory that
+the net's maps cost are gone. What the remaining operators write in a forward pass are copies, never the net's
+own arrays.
 """
 
 from __future__ import annotations
@@ -14,7 +15,53 @@ import numpy as np
 
 from ..mxnet_door import mx
 from .graph import Entry, Node, ordered, replace
-from .operators import is_true, known
+from .operators import DrawsError, drawing, inside, is_true, known
+from .replacements import FIRST_ONLY
+
+
+def rewritten(heads: list[Entry]) -> list[Entry]:
+    """Put in the place of each operator what the table says, throughout a graph, which is changed.
+
+    Raises
+    ------
+    DrawsError
+        If an operator draws random numbers.
+    ValueError
+        If it holds an operator in Python, or more than the first output of one that is replaced is used.
+    """
+    found: dict[Entry, Entry] = {}
+    nodes = ordered(heads)
+    for source, output in (*(entry for node in nodes for entry in node.inputs), *heads):
+        if output and known(source.op).rewrite in FIRST_ONLY:
+            raise ValueError(
+                f"output {output} of {source.op} {source.name!r} is used, which vizcallbacks does not keep; "
+                "use its first output only"
+            )
+    for node in nodes:
+        _check(node)
+        node.inputs = [found.get(entry, entry) for entry in node.inputs]
+        rewrite = known(node.op).rewrite
+        if rewrite is not None:
+            found[node, 0] = rewrite(node)
+    return [found.get(entry, entry) for entry in heads]
+
+
+def _check(node: Node) -> None:
+    if node.op in ("Custom", "_npi_Custom"):
+        raise ValueError(
+            f"{node.name!r} is an operator in Python (mx.operator.CustomOp), whose gradient is wrong on "
+            "MXNet 1.9.1; "
+            "write it with MXNet's own operators, or as an autograd.Function in a plain gluon.Block"
+        )
+    draws = known(node.op).draws
+    if draws is not None and draws(node.attrs, node.training):
+        raise DrawsError(drawing(node.op, repr(node.name)))
+    for one in inside(node):
+        if known(one.op).rewrite is not None and one.op != "relu":
+            raise ValueError(
+                f"{one.op} {one.name!r} stands inside control flow ({node.op} {node.name!r}), where vizcallbacks "
+                "cannot fix it to predict mode; run the net without hybridize(), or move it out of the loop"
+            )
 
 
 def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry], dict[str, Any]]:
@@ -25,7 +72,7 @@ def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry]
     Parameters
     ----------
     heads : sequence of Entry
-        Of a graph that `operators.rewritten` made.
+        Of a graph that `rewritten` made.
     arrays : mapping of str to NDArray
         Parameters by name; they stay as they are.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from . import replacements
 from .coverage import Coverage
 from .graph import Entry, Node, ordered
 from .reach import Reach, everywhere, flattened, here, normed, reduced, sliced, window
@@ -96,70 +97,17 @@ def coverage_of(heads: Iterable[Entry]) -> Coverage:
     """What a guided walk covers of a graph: all but the insides of control flow."""
     nodes = ordered(heads)
     kinds = [activation_kind(node) for node in nodes]
-    hidden = {node.name: sum(activation_kind(one) == "relu" for one in _inside(node)) for node in nodes}
+    hidden = {node.name: sum(activation_kind(one) == "relu" for one in inside(node)) for node in nodes}
     hidden = {name: count for name, count in hidden.items() if count}
     guided = kinds.count("relu")
     total = guided + sum(hidden.values())
     return Coverage(guided, total, tuple(sorted(hidden)), kinds.count("gate"), kinds.count("smooth"))
 
 
-def _inside(node: Node) -> list[Node]:
+def inside(node: Node) -> list[Node]:
     """The nodes of control flow, without their inputs."""
     found = [one for graph in node.subgraphs for one in graph["nodes"]]
     return [Node(one["op"], one["name"], dict(one.get("attrs", {}))) for one in found]
-
-
-def is_true(attrs: Attrs, name: str, default: str = "False") -> bool:
-    """An argument that is written "True", "False", "1" or "0"."""
-    return attrs.get(name, default) in ("True", "1")
-
-
-# What takes an operator's place
-
-
-def rewritten(heads: list[Entry]) -> list[Entry]:
-    """Put in the place of each operator what the table says, throughout a graph, which is changed.
-
-    Raises
-    ------
-    DrawsError
-        If an operator draws random numbers.
-    ValueError
-        If it holds an operator in Python, or more than the first output of one that is replaced is used.
-    """
-    found: dict[Entry, Entry] = {}
-    nodes = ordered(heads)
-    for source, output in (*(entry for node in nodes for entry in node.inputs), *heads):
-        if output and known(source.op).rewrite in _FIRST_ONLY:
-            raise ValueError(
-                f"output {output} of {source.op} {source.name!r} is used, which vizcallbacks does not keep; "
-                "use its first output only"
-            )
-    for node in nodes:
-        _check(node)
-        node.inputs = [found.get(entry, entry) for entry in node.inputs]
-        rewrite = known(node.op).rewrite
-        if rewrite is not None:
-            found[node, 0] = rewrite(node)
-    return [found.get(entry, entry) for entry in heads]
-
-
-def _check(node: Node) -> None:
-    if node.op in ("Custom", "_npi_Custom"):
-        raise ValueError(
-            f"{node.name!r} is an operator in Python (mx.operator.CustomOp), whose gradient is wrong on "
-            "MXNet 1.9.1; "
-            "write it with MXNet's own operators, or as an autograd.Function in a plain gluon.Block"
-        )
-    draws = known(node.op).draws
-    if draws is not None and draws(node.attrs, node.training):
-        raise DrawsError(drawing(node.op, repr(node.name)))
-    for one in _inside(node):
-        if known(one.op).rewrite is not None and one.op != "relu":
-            raise ValueError(
-                f"{one.op} {one.name!r} stands inside control flow ({node.op} {node.name!r}), where vizcallbacks "
-                "cannot fix it to predict mode; run the net without hybridize(), or move it out of the loop"
-            )
 
 
 def drawing(op: str, place: str) -> str:
@@ -170,58 +118,9 @@ def drawing(op: str, place: str) -> str:
     )
 
 
-def _dropped(node: Node) -> Entry:
-    return node.inputs[0]
-
-
-def _batch_norm(node: Node) -> Entry:
-    if not node.training:  # else it asks for the batch's own statistics, as GluonCV's GroupNorm does
-        node.attrs["use_global_stats"] = "True"
-    return node, 0
-
-
-def _sync_batch_norm(node: Node) -> Entry:
-    node.op = "BatchNorm"
-    node.attrs = {name: node.attrs[name] for name in ("eps", "fix_gamma") if name in node.attrs}
-    return _batch_norm(node)
-
-
-def _batch_norm_relu(node: Node) -> Entry:
-    # its own gradient is zero after a forward pass in predict mode
-    node.op = "BatchNorm"
-    return _relu(Node("relu", f"{node.name}_relu", {}, [_batch_norm(node)]))
-
-
-def _relu(node: Node) -> Entry:
-    # relu is no oneDNN operator and takes ten times as long
-    node.op, node.attrs = "Activation", {"act_type": "relu"}
-    return node, 0
-
-
-def _leaky_relu(node: Node) -> Entry:
-    if node.attrs.get("act_type") == "rrelu":
-        # in predict mode its slope is the mean of the bounds
-        slope = (
-            float(node.attrs.get("lower_bound", 0.125)) + float(node.attrs.get("upper_bound", 0.334))
-        ) / 2
-        node.attrs = {"act_type": "leaky", "slope": repr(slope)}
-    if node.attrs.get("act_type") == "selu":  # MXNet's own gradient is wrong below zero
-        node.attrs = {"act_type": "elu", "slope": "1.6732632423543772"}
-        return Node("_mul_scalar", f"{node.name}_scale", {"scalar": "1.0507009873554805"}, [(node, 0)]), 0
-    return node, 0
-
-
-def _rnn(node: Node) -> Entry:
-    node.attrs["p"] = "0"  # its dropout
-    return node, 0
-
-
-def _box_decode(node: Node) -> Entry:
-    # boxes get no gradient: MXNet's own is zero, or crashes the process
-    return Node("BlockGrad", f"{node.name}_values", {}, [(node, 0)]), 0
-
-
-_FIRST_ONLY = (_dropped, _batch_norm, _sync_batch_norm, _batch_norm_relu, _leaky_relu, _box_decode)
+def is_true(attrs: Attrs, name: str, default: str = "False") -> bool:
+    """An argument that is written "True", "False", "1" or "0"."""
+    return attrs.get(name, default) in ("True", "1")
 
 
 # What it does by its arguments
@@ -256,9 +155,9 @@ def _rnn_draws(attrs: Attrs, training: bool) -> bool:
     return training and float(attrs.get("p", 0)) > 0
 
 
-_LEAKY = Operator(_leaky, _leaky_relu, here, draws=_slope_draws)
-_RNN = Operator(rewrite=_rnn, draws=_rnn_draws)
-_RELU = Operator("relu", _relu, here)
+_LEAKY = Operator(_leaky, replacements.leaky_relu, here, draws=_slope_draws)
+_RNN = Operator(rewrite=replacements.rnn, draws=_rnn_draws)
+_RELU = Operator("relu", replacements.relu, here)
 _COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
 _FLAT = ("zeros_like", "ones_like", "sign", "floor", "ceil", "round", "rint", "fix", "trunc")
 _ELEMENTWISE = (
@@ -304,9 +203,9 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("sigmoid", "_npx_sigmoid", "hard_sigmoid"), Operator("gate", reach=here)),
     **dict.fromkeys(("tanh", "_npi_tanh", "softsign", "erf"), Operator("smooth", reach=here)),
     # norms
-    "BatchNorm": Operator(None, _batch_norm, here, writes=_written),
-    "_contrib_SyncBatchNorm": Operator(None, _sync_batch_norm, here, writes=_written),
-    "_contrib_BatchNormWithReLU": Operator("relu", _batch_norm_relu, here, writes=_written),
+    "BatchNorm": Operator(None, replacements.batch_norm, here, writes=_written),
+    "_contrib_SyncBatchNorm": Operator(None, replacements.sync_batch_norm, here, writes=_written),
+    "_contrib_BatchNormWithReLU": Operator("relu", replacements.batch_norm_relu, here, writes=_written),
     "L2Normalization": Operator(reach=normed("mode", "instance", {"channel"})),
     "LayerNorm": Operator(reach=normed("axis", "-1", {"1"})),
     **dict.fromkeys(("InstanceNorm", "GroupNorm"), Operator(reach=everywhere)),
@@ -319,9 +218,9 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("_npi_mean", "_np_sum", "_np_max", "_np_min"), Operator(reach=reduced)),
     "Concat": Operator(reach=sliced("dim", "1")),
     **dict.fromkeys(("SliceChannel", "slice_axis"), Operator(reach=sliced("axis", "1"))),
-    "Dropout": Operator(rewrite=_dropped, reach=here, draws=_dropout_draws),
+    "Dropout": Operator(rewrite=replacements.dropped, reach=here, draws=_dropout_draws),
     **dict.fromkeys(("RNN", "_npx_rnn"), _RNN),
-    "_contrib_box_decode": Operator(rewrite=_box_decode, flat=True),
+    "_contrib_box_decode": Operator(rewrite=replacements.box_decode, flat=True),
     "BlockGrad": Operator(reach=here, flat=True),
     **dict.fromkeys(("argmax", "argmin", "argsort", "one_hot"), Operator(flat=True)),
     **dict.fromkeys((*_FLAT, *(f"_{name}_scalar" for name in _COMPARISONS)), Operator(reach=here, flat=True)),

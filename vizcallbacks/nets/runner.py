@@ -9,23 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import ConvLayer, cells, conv_layers, parameters_of
+from .checking import alike, check_recorded
 from .compiled import CompiledNet
 from .coverage import Coverage, Purity
 from .graph import Entry
 from .purity import attributes_kept
-from .record import BlockGraph, Recorder, Recording
+from .record import Recording, recorded
+from .recorder import BlockGraph, Recorder
 from .tape import Pass, marked
-from .tracing import Tracer, UntraceableError, named, runs_its_graph, trace, wiring
+from .tracing import Tracer, UntraceableError, runs_its_graph, trace, wiring
 from .watching import watched
 
 _LOGGER = logging.getLogger(__name__)
-
-TOLERANCE = 1e-3
-"""How far outputs may be from the net's own, of the largest: kernels of train mode round otherwise."""
 
 
 _checked: weakref.WeakKeyDictionary[gluon.Block, tuple[Any, list]] = weakref.WeakKeyDictionary()
@@ -69,6 +66,7 @@ class Runner:
         self._traced: CompiledNet | None = None
         self._recorded: tuple[Any, bool, CompiledNet] | None = None
         self._graphs: dict[Any, BlockGraph] = {}
+        self._unchecked: Recording | None = None
         self._fitting: dict[tuple, bool] = {}
 
     @property
@@ -170,6 +168,9 @@ class Runner:
     ) -> Pass:
         compiled = self._compiled(inputs)
         run = compiled.forward(inputs, taps, record, image, guided)
+        recording, self._unchecked = self._unchecked, None
+        if recording is not None:
+            check_recorded(compiled, recording, inputs, run.outputs, self._paths)
         if record:
             self.coverage = compiled.coverage
         return run
@@ -224,7 +225,7 @@ class Runner:
             if not recording:
                 raise
             raise UntraceableError(f"its graph does not run: {str(error).splitlines()[-1]}") from error
-        if not _alike(_flat(mine), _flat(own)):
+        if not alike(mine, own):
             raise UntraceableError("its graph gives other outputs than the net does")
         if checked is not None:
             _checked[self.net] = checked
@@ -234,27 +235,9 @@ class Runner:
         self._recorded = None
         recording, _ = self._untouched(inputs, True, finish=True)
         compiled = CompiledNet(recording.graph)
-        run = compiled.forward(inputs, [], False, False, False)
-        if not _alike(_flat(run.outputs), recording.outputs):
-            self._find_culprit(compiled, recording, inputs)
         self._recorded = (list(inputs), recording.again, compiled)
+        self._unchecked = recording
         return compiled
-
-    def _find_culprit(self, compiled: CompiledNet, recording: Recording, inputs: Sequence) -> None:
-        """Raise ValueError for the first block whose output the graph does not give.
-
-        None is to blame where the graph gives all outputs and only the passes' rounding changes them:
-        detectors sort and threshold. Then the layers' outputs must be the same.
-        """
-        values = compiled.own_values(inputs, [entry for *_, entry in recording.steps])
-        for mine, (path, own, _) in zip(values, recording.steps):
-            if not _alike([mine], [own]):
-                raise _different(path)
-        run = compiled.forward(inputs, compiled.runs, False, False, False)
-        expected = compiled.own_values(inputs, [entry for _, entry in compiled.runs])
-        for (layer, mine), own in zip(run.ran, expected):
-            if not _alike([mine], [own]):
-                raise _different(self._paths.get(layer, layer.name))
 
     def _untouched(self, inputs: Sequence, record: bool, finish: bool = False) -> tuple[Any, Recorder]:
         """Run the net itself, and put back what it writes.
@@ -275,9 +258,13 @@ class Runner:
             try:
                 with watched(recorder), (autograd.record if record else autograd.pause)(train_mode=False):
                     outputs = self._told(recorder, lambda: self.net(*given))
-                found = recorder.finish(outputs, leaves) if finish else outputs
+                found = recorded(recorder, outputs, leaves) if finish else outputs
             finally:
-                self.purity += Purity(tuple(recorder.writes.put_back()))
+                try:
+                    self.purity += Purity(tuple(recorder.writes.put_back()))
+                except BaseException:  # a signal's, half-way through: once more, then raise
+                    recorder.writes.put_back()
+                    raise
         return found, recorder
 
     def _told(self, watch: Any, run: Callable[[], Any]) -> Any:
@@ -296,33 +283,3 @@ class Runner:
                 yield
         finally:
             self.purity += Purity(tuple(found))
-
-
-def _different(path: str) -> ValueError:
-    return ValueError(
-        f"vizcallbacks cannot run {named(path)} as the net does: the graph of its operators gives other outputs; "
-        "please report the block, and explain the net without it"
-    )
-
-
-def _alike(mine: Sequence, own: Sequence) -> bool:
-    """Whether outputs are the same but for rounding."""
-    if len(mine) != len(own):
-        return False
-    for one, other in zip(mine, own):
-        found, expected = one.asnumpy(), other.asnumpy()
-        if found.shape != expected.shape or not np.allclose(
-            found,
-            expected,
-            rtol=0,
-            atol=TOLERANCE * np.abs(expected[np.isfinite(expected)]).max(initial=0),
-            equal_nan=True,
-        ):
-            return False
-    return True
-
-
-def _flat(outputs: Any) -> list[Any]:
-    if isinstance(outputs, (list, tuple)):
-        return [array for part in outputs for array in _flat(part)]
-    return [] if outputs is None else [outputs]

@@ -191,7 +191,7 @@ def outlined(
         edges, _ = cv2.findContours(
             (shares >= 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=corner
         )
-        for ink, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        for ink, thickness in (((0, 0, 0), 2 if side < 150 else 3), ((255, 255, 255), 1)):
             cv2.drawContours(square, edges, -1, ink, thickness)
     return square
 

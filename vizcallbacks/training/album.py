@@ -111,7 +111,7 @@ class Album:
         report: Report | None = None,
         predicted: Mapping[int, np.ndarray] | None = None,
     ) -> list[Callable]:
-        """Take in a snapshot; return the jobs that log it: the first its curves, the others pictures.
+        """Take in a snapshot; return the jobs that log it: curves, a panel for each tag, sheets.
 
         Parameters
         ----------

@@ -23,6 +23,7 @@ from ..view.report_page import report_path
 from .album import Album
 from .budget import timed
 from .jobs import Job, Sink
+from .keeping import ALL, Keeping
 from .plan import Plan
 from .run_folder import RunFolder
 from .sinks import TENSORBOARD, Everywhere, Nowhere, SinkLog, open_sinks
@@ -78,6 +79,7 @@ class Journal:
             logger=logger,
         )
         self._pictures = DrawingLog(self.log, max_pending=max(64, 3 * (2 * plan.show + 4)))  # three snapshots
+        self._keeping, self._thinned = Keeping(plan.keep), plan.keep != ALL
         self._newest: int | None = None
         self._report: Report | None = None
         self._written: Mapping[str, int] = {}
@@ -116,7 +118,7 @@ class Journal:
             The folder cannot be used.
         """
         more = open_sinks(self._sinks, self.run, self._logger)
-        earlier = self.folder.open(self._probe, step)
+        earlier = self.folder.open(self._probe, step, thinned=self._thinned)
         try:
             written = self._written = _last_steps(self.run)
             if "attention_mean/score" not in written and "attention_score/_mean" in written:
@@ -132,6 +134,7 @@ class Journal:
             pictures: deque[list[Job]] = deque(maxlen=REDRAWN)
             for newest in earlier:
                 report = judge(newest)
+                self.folder.give_up(self._keeping.add(newest))
                 if not self._tensorboard or newest.step < min(curves_until, pictures_until + 1):
                     self.album.add(newest)
                     continue
@@ -178,10 +181,12 @@ class Journal:
         """
         sheets_at, self._report = self.album.sheets_at, report
         curves, *own = self.album.add(taken, drawn, report, predicted)
+        given_up = self._keeping.add(taken)
+        if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
+            own = own[len(self.album.panel_tags) :]
         pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
-        jobs, spent = timed(
-            [self._saving(taken), *self._logged([curves, *facts, *own, *pictures, *pages], taken)]
-        )
+        logged = self._logged([curves, *facts, *own, *pictures, *pages], taken)
+        jobs, spent = timed([self._saving(taken, given_up), *logged])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(self._everywhere(job))
@@ -201,7 +206,7 @@ class Journal:
             return jobs
         return [_unwritten([job], self._written) for job in jobs]
 
-    def _saving(self, taken: Snapshot) -> Job:
+    def _saving(self, taken: Snapshot, given_up: Sequence[int]) -> Job:
         """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
 
         A disk that does not answer costs the training this once, until it answers.
@@ -213,6 +218,7 @@ class Journal:
         def save(sink: Sink) -> None:
             try:
                 self.folder.save(taken)
+                self.folder.give_up(given_up)
             finally:
                 saved.set()
 

@@ -100,6 +100,10 @@ class AttentionMonitor:
         peaks, checks, and at the end the report page); any object with ``scalar(tag, value, step)``,
         ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
         has a thread of its own; one that raises is left out, with one warning. Snapshots are kept in any event.
+    keep : "all" or int, >= 4
+        For long runs: at most so many snapshots stay on disk, and so in the view: the first, the best, the newest,
+        and others evenly spaced; panels are thinned out alike. Curves are of all. See
+        `vizcallbacks.training.keeping`.
 
     Raises
     ------
@@ -133,6 +137,7 @@ class AttentionMonitor:
         logger: logging.Logger | None = None,
         drain_on: int | None = None,
         sinks: Sequence[Any] = ("tensorboard",),
+        keep: int | str = "all",
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -156,6 +161,7 @@ class AttentionMonitor:
             check_from=check_from,
             drain_on=drain_on,
             sinks=sinks,
+            keep=keep,
         )
         self._begin(plan, logdir, logger)
 

@@ -18,6 +18,7 @@ from ..regression.report import Report
 from .alarm import Alarm
 from .budget import Budget
 from .draining import check_signal
+from .keeping import check_keep
 from .sinks import check_sinks
 from .workers import part
 
@@ -59,6 +60,7 @@ class Plan:
     check_from: int = 1
     drain_on: int | None = None
     sinks: Sequence[Any] = ("tensorboard",)
+    keep: int | str = "all"
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
@@ -84,6 +86,7 @@ class Plan:
             )
         Budget(self.max_overhead)
         check_signal(self.drain_on)
+        check_keep(self.keep)
         object.__setattr__(self, "sinks", check_sinks(self.sinks))
         probe, targets, _ = self.share
         target_of(targets, probe.labels, len(probe))  # raises if they do not fit the probe set

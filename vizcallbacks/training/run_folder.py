@@ -60,8 +60,13 @@ class RunFolder:
         self._lock: int | None = None
         self.newest: Snapshot | None = None
 
-    def open(self, probe: ProbeSet, step: int) -> Iterator[Snapshot]:
+    def open(self, probe: ProbeSet, step: int, *, thinned: bool = False) -> Iterator[Snapshot]:
         """Take hold of the folder, and clear away the snapshots of `step` and later: they are replaced.
+
+        Parameters
+        ----------
+        thinned : bool
+            Whether snapshots are given up on purpose: then only those before `step` can be told to be missing.
 
         Returns
         -------
@@ -87,12 +92,17 @@ class RunFolder:
         except BaseException:
             self.close()
             raise
-        return self._read(earlier, probe, step)
+        return self._read(earlier, probe, step, thinned)
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, whole or not at all (OSError); never into a folder that has become another's."""
         self._check_hold()
         snapshot.save(snapshots.snapshot_path(self.path, snapshot.step))
+
+    def give_up(self, steps: Sequence[int]) -> None:
+        """Remove the snapshots of steps (OSError); those that are not there are none."""
+        for step in steps:
+            snapshots.snapshot_path(self.path, step).unlink(missing_ok=True)
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
@@ -164,7 +174,7 @@ class RunFolder:
                 "give another logdir"
             )
 
-    def _read(self, paths: list[Path], probe: ProbeSet, step: int) -> Iterator[Snapshot]:
+    def _read(self, paths: list[Path], probe: ProbeSet, step: int, thinned: bool) -> Iterator[Snapshot]:
         damaged: list[Exception] = []
         read = []
         for path in paths:
@@ -180,7 +190,7 @@ class RunFolder:
         if damaged:
             message = "%d of %d earlier snapshots cannot be read and are left out of sheets and drift: %s"
             self._logger.warning(message, len(damaged), len(paths), damaged[0])
-        missing = missing_steps([snapshots.step_of(path) for path in paths], step)
+        missing = missing_steps([snapshots.step_of(path) for path in paths], step, thinned)
         if missing:
             self._logger.warning("%s: %s", self.path, missing)
 
@@ -191,18 +201,19 @@ def _readable(paths: list[Path]) -> Iterator[Snapshot]:
             yield Snapshot.load(path)
 
 
-def missing_steps(steps: Sequence[int], next_step: int) -> str:
+def missing_steps(steps: Sequence[int], next_step: int, thinned: bool = False) -> str:
     """Say in words which steps between those stored, and before `next_step`, have no snapshot; "" if none.
 
     The usual distance of two steps is the most frequent one, if three in four distances are that: then larger
-    ones are holes. Otherwise only the distance to `next_step` is judged, by the largest that there is.
+    ones are holes. Otherwise, or if they were thinned out on purpose, only the distance to `next_step` is judged,
+    by the largest that there is.
     """
     every = [*steps, next_step]
     distances = [b - a for a, b in zip(every, every[1:])]
     if len(distances) < 2:
         return ""
     usual, count = Counter(distances[:-1]).most_common(1)[0]
-    regular = 4 * count >= 3 * (len(distances) - 1)
+    regular = not thinned and 4 * count >= 3 * (len(distances) - 1)
     if not regular:
         usual, every, distances = max(distances[:-1]), every[-2:], distances[-1:]
     holes = [_hole(a, b, usual if regular else b - a) for a, b in zip(every, every[1:]) if b - a > usual]
