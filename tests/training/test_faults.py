@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +19,7 @@ from vizcallbacks.regression.snapshot import list_snapshots
 from ..helpers import events
 from ..helpers.nets import small_net, state_of
 from ..helpers.probes import probe_set
-
-ROOT = str(Path(__file__).parents[2])
-ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT, "PYTHONWARNINGS": "ignore"}
+from ..helpers.processes import ENVIRONMENT, ROOT
 
 
 def start(*arguments, prefix=()):

@@ -25,7 +25,7 @@ from ..benchmarks import kills
 from ..helpers import events
 from ..helpers.nets import small_net
 from ..helpers.probes import probe_set
-from .test_faults import ENVIRONMENT, ROOT
+from ..helpers.processes import ENVIRONMENT, ROOT
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ from vizcallbacks.regression.snapshot import list_snapshots
 from ..helpers import events
 from ..helpers.nets import small_net
 from ..helpers.probes import probe_set
+from ..helpers.processes import ENVIRONMENT, ROOT
 from ..helpers.training import train
-from .test_faults import ENVIRONMENT, ROOT
 
 
 def watched(run, sinks, steps=3, **options):
