@@ -18,7 +18,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     "attribution": (
         3,
         {"ground", "nets", "probes", "measures", "pictures"},
-        {"numpy", "cv2"},
+        {"numpy", "cv2", "scipy"},
     ),
     "pretrained": (3, {"ground", "probes"}, {"numpy"}),
     "pictures": (4, {"ground", "attribution", "probes"}, {"numpy", "cv2", "PIL"}),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
@@ -87,13 +88,93 @@ def test_what_the_report_tells_to_accept_is_accepted(runs, baseline, capsys):
 
 def test_several_runs_are_one_baseline_with_its_noise(runs, tmp_path, capsys):
     out = str(tmp_path / "b.npz")
-    assert cli.main(["accept", runs["a"], runs["b"], "--out", out]) == 0
+    assert cli.main(["accept", runs["a"], runs["b"], "--out", out, "--force"]) == 0
     printed = capsys.readouterr().out
     assert "4 probe images, layer '4'" in printed
     assert f"of {runs['a']}, after 1 epoch; {runs['b']}, after 1 epoch" in printed
-    assert "grad_cam/spearman: noise of the mean" in printed
+    assert "grad_cam/spearman: mean may be off by " in printed
+    assert "learnt from runs with " in printed
     assert len(vc.Baseline.load(out)) == 2
     assert cli.main(["check", runs["a"], "--baseline", out]) == 0
+
+
+def test_runs_that_contradict_each_other_are_told_with_figures_and_refused_unless_forced(
+    runs, tmp_path, capsys
+):
+    out = tmp_path / "b.npz"
+    assert cli.main(["accept", runs["a"], runs["b"], "--out", str(out)]) == 2
+    printed = capsys.readouterr()
+    assert "warning: grad_cam/spearman: the runs contradict each other (likeness of two " in printed.out
+    assert "% of what it can be" in printed.out
+    assert "the rules on grad_cam/spearman would forbid next to nothing" in printed.err
+    assert "--force" in printed.err
+    assert not out.exists()
+    assert cli.main(["accept", runs["a"], runs["b"], "--out", str(out), "--force"]) == 0
+    assert "warning: grad_cam/spearman" in capsys.readouterr().out
+    assert len(vc.Baseline.load(out)) == 2
+
+
+def test_what_one_run_cannot_tell_is_said_to_be_assumed(runs, tmp_path, capsys):
+    out, told = str(tmp_path / "b.npz"), tmp_path / "told.json"
+    assert cli.main(["accept", runs["a"], "--out", out, "--json", str(told)]) == 0
+    assert "energy/tag: mean may be off by 0.100, assumed, from one run" in capsys.readouterr().out
+    found = json.loads(told.read_text())
+    assert (found["baseline"], found["images"], found["layer"]) == (out, 4, "4")
+    assert all(rule["assumed"] and rule["doubt"] is None for rule in found["rules"])
+    assert [rule["margin"] for rule in found["rules"]] == pytest.approx([0.4, 0.1, 0.1, 0.1])
+
+
+def test_the_run_of_another_probe_set_is_named(runs, tmp_path, capsys):
+    several = [runs["a"], runs["images"], runs["again"]]
+    assert cli.main(["accept", *several, "--out", str(tmp_path / "b.npz")]) == 2
+    assert f"{runs['images']}, after 1 epoch is unlike {runs['a']}, after 1 epoch" in capsys.readouterr().err
+
+
+def test_single_images_are_accepted(runs, baseline, capsys):
+    before = vc.Baseline.load(baseline)
+    assert cli.main(["accept", runs["b"], "--only", "picture 1", "picture 2", "--out", baseline]) == 0
+    after = vc.Baseline.load(baseline)
+    now = vc.Snapshot.load(list_snapshots(runs["b"])[-1]).maps["grad_cam"]
+    np.testing.assert_array_equal(after.maps["grad_cam"][0, 1:3], now[1:3])
+    np.testing.assert_array_equal(after.maps["grad_cam"][0, [0, 3]], before.maps["grad_cam"][0, [0, 3]])
+    assert f"picture 1, picture 2 of {runs['b']}, after 1 epoch" in capsys.readouterr().out
+
+
+def test_every_step_is_checked_and_the_first_bad_one_named(runs, baseline, tmp_path, capsys):
+    """The run that the baseline is of passes at its last step only; the other never does."""
+    xml, out, png = (str(tmp_path / name) for name in ("a.xml", "a.json", "a.png"))
+    assert cli.main(["check", runs["a"], "--baseline", baseline, *STRICT, "--all", "--junit", xml]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("step 0  FAIL  grad_cam/pearson >= 0.999 for 100%")
+    assert printed[1] == "step 1  pass"
+    assert printed[2] == "no step from which the rules stay failed: 1 of 2 passed, the newest too"
+    (suite,) = ElementTree.parse(xml).getroot()
+    assert [len(case) for case in suite] == [1, 0]
+    assert cli.main(["check", runs["a"], "--baseline", baseline, *STRICT, "--first-bad"]) == 0
+    capsys.readouterr()
+    command = [
+        "check",
+        runs["b"],
+        "--baseline",
+        baseline,
+        *STRICT,
+        "--first-bad",
+        "--json",
+        out,
+        "--report",
+        png,
+    ]
+    assert cli.main(command) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "first bad step: 0 (before training); from it on the rules fail and stay failed, 2 of 2"
+    )
+    assert "attention check FAILED" in printed
+    assert f"picture: {png}" in printed
+    assert json.loads(Path(out).read_text())["first_bad"] == 0
+    assert cv2.imread(png).shape[1] == 1360
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["check", runs["b"], "--baseline", baseline, "--all", "--step", "0"])
 
 
 def test_a_step_may_be_chosen(runs, tmp_path, capsys):
@@ -122,13 +203,34 @@ NOT_COMPARABLE = {
     "another probe set": (lambda r, b: ["check", r["images"], "--baseline", b], "probe sets differ"),
     "a damaged baseline": (_damage, "no readable vizcallbacks baseline file"),
     "no baseline": (lambda r, b: ["check", r["a"], "--baseline", b + ".none"], "No such file"),
-    "no run": (lambda r, b: ["check", b + "/none", "--baseline", b], "holds no attention snapshot"),
-    "a baseline for a run": (lambda r, b: ["check", b, "--baseline", b], "holds no attention snapshot"),
+    "no run": (lambda r, b: ["check", b + "/none", "--baseline", b], "there is no folder"),
+    "a baseline for a run": (lambda r, b: ["check", b, "--baseline", b], "there is no folder"),
     "a run for a baseline": (lambda r, b: ["check", r["a"], "--baseline", r["a"]], "directory"),
     "no rule": (lambda r, b: ["check", r["a"], "--baseline", b, "--rule", "dead"], "a rule must be like"),
     "an unknown measure": (
         lambda r, b: ["check", r["a"], "--baseline", b, "--rule", "x <= 1"],
         "no measure 'x'",
+    ),
+    "no run and nothing to check it by": (lambda r, b: ["check", b + "/none"], "there is no folder"),
+    "an empty folder": (
+        lambda r, b: ["check", os.path.dirname(b), "--baseline", b],
+        "holds no attention snapshot",
+    ),
+    "a step that there is not": (
+        lambda r, b: ["check", r["a"], "--baseline", b, "--step", "99"],
+        "holds no attention snapshot of step 99; its steps are 0, 1",
+    ),
+    "a mask that there is not": (
+        lambda r, b: ["check", r["a"], "--rule", "energy/dog <= 1"],
+        "no measure 'energy/dog', because the probe set has no mask 'dog' (its masks are object, tag)",
+    ),
+    "an image that there is not": (
+        lambda r, b: ["accept", r["a"], "--only", "none", "--out", b],
+        "there is no image 'none'; images are picture 0, picture 1",
+    ),
+    "images of no baseline": (
+        lambda r, b: ["accept", r["a"], "--only", "picture 0", "--out", b + ".none"],
+        "No such file",
     ),
     "neither": (lambda r, b: ["check", r["a"]], "give --baseline, or at least one --rule"),
     "nowhere to write": (

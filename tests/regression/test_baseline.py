@@ -78,7 +78,7 @@ def test_nothing_cannot_be_accepted():
 
 def test_a_folder_without_snapshots_is_named(tmp_path):
     with pytest.raises(
-        ValueError, match=f"{tmp_path.name} holds no attention snapshot; give the folder of a run"
+        ValueError, match=f"{tmp_path.name} holds no attention snapshot; give the folder that the training"
     ):
         vc.Baseline.from_runs(tmp_path)
 

@@ -12,7 +12,7 @@ from vizcallbacks.training.keeping import Keeping
 from ..helpers import events
 from ..helpers.checked import ON_OBJECT, probe_set, snapshot
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set as small_probe_set
+from ..helpers.probes import probe_set as small_probe_set
 
 PROBE = probe_set()
 

@@ -10,7 +10,7 @@ import numpy as np
 import vizcallbacks as vc
 
 from ..helpers.nets import small_net
-from ..helpers.training import probe_set
+from ..helpers.probes import probe_set
 from .test_document import opened
 
 METHODS = ("grad_cam", "guided_grad_cam", "saliency")

@@ -21,6 +21,7 @@ from ..mxnet_door import gluon
 from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from .outputs import probabilities_of
+from .removal import mu_fidelity, road
 from .result import Attributions
 
 
@@ -106,6 +107,15 @@ RATIOS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 """Name -> function of the probability (N,) on the image and on what the map keeps of it; their means over the
 images are `average_drop` and `average_increase`."""
 
+REMOVALS: dict[str, Callable[..., np.ndarray]] = {
+    "road": road,
+    "mu_fidelity": lambda of_class, images, maps, steps: mu_fidelity(of_class, images, maps, 10 * steps),
+}
+"""Name -> function of (probabilities of the classes, images, maps, steps): (N,)."""
+
+NAMES = (*CURVES, *RATIOS, *REMOVALS)
+"""What `ask_net` measures."""
+
 
 @names_arguments
 def ask_net(
@@ -133,10 +143,11 @@ def ask_net(
     method : str
         One that `result` holds.
     measures : sequence of str
-        "deletion" (lower is better), "insertion" (higher), "drop" (lower), "increase" (higher: 1 or 0); their
-        definitions and sources are in `vizcallbacks.attribution.faithfulness`.
+        "deletion" (lower is better), "insertion" (higher), "drop" (lower), "increase" (higher: 1 or 0), "road"
+        (lower), "mu_fidelity" (higher; 0 is chance); their definitions and sources are in
+        `vizcallbacks.attribution.faithfulness` and `vizcallbacks.attribution.removal`.
     steps : int, >= 1
-        Of deletion and insertion.
+        Of deletion, insertion and ROAD; MuFidelity takes ten subsets for each.
     batch_size, extra
         As for `explain`.
 
@@ -165,12 +176,10 @@ def ask_net(
     {'deletion': (3,), 'insertion': (3,), 'drop': (3,), 'increase': (3,)}
     """
     names = (measures,) if isinstance(measures, str) else tuple(measures)
-    unknown = [name for name in names if name not in (*CURVES, *RATIOS)]
+    unknown = [name for name in names if name not in NAMES]
     if unknown or not names:
-        hint = did_you_mean(unknown[0], (*CURVES, *RATIOS)) if unknown else ""
-        raise ValueError(
-            f"measures must be names from {', '.join((*CURVES, *RATIOS))}, got {unknown or 'none'}{hint}"
-        )
+        hint = did_you_mean(unknown[0], NAMES) if unknown else ""
+        raise ValueError(f"measures must be names from {', '.join(NAMES)}, got {unknown or 'none'}{hint}")
     check_whole("batch_size", batch_size)
     maps = result.at_image_size(method)
     if result.probabilities is None or result.predictions is None or (result.predictions < 0).any():
@@ -197,7 +206,10 @@ def ask_net(
         if set(names) & set(RATIOS):
             full, kept = full_and_kept(*asked)
         for name in names:
-            found[name] = CURVES[name](*asked, steps) if name in CURVES else RATIOS[name](full, kept)
+            if name in REMOVALS:
+                found[name] = _removed(REMOVALS[name], *asked, steps)
+            else:
+                found[name] = CURVES[name](*asked, steps) if name in CURVES else RATIOS[name](full, kept)
     return found
 
 
@@ -214,6 +226,15 @@ def _area_under_curve(probabilities, start, finish, maps, classes, steps):
     curve = np.stack([_class_probabilities(probabilities, stage, classes) for stage in stages])
     area = (curve.sum(axis=0) - curve[0] / 2 - curve[-1] / 2) / steps
     return np.where(_ranks_pixels(maps), area, np.nan)
+
+
+def _removed(measure, probabilities, images, maps, classes, steps):
+    images, maps, classes = _checked(images, maps, classes)
+    check_whole("steps", steps)
+    values = measure(
+        lambda changed: _class_probabilities(probabilities, changed, classes), images, maps, steps
+    )
+    return np.where(_ranks_pixels(maps), values, np.nan)
 
 
 def _class_probabilities(probabilities, images, classes):

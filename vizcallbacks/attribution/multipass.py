@@ -123,7 +123,7 @@ def var_grad(passes, samples=25, spread=0.15):
 def _noisy_gradients(passes, samples: int, spread: float, title: str) -> Iterator[np.ndarray]:
     """The gradient, (N, C, H, W), at `samples` noisy copies of the images."""
     images = passes.images
-    generators = [np.random.default_rng(_seed(image)) for image in images]
+    generators = [np.random.default_rng(seed_of(image)) for image in images]
     sigmas = spread * (images.max(axis=(1, 2, 3)) - images.min(axis=(1, 2, 3)))
 
     def noisy():
@@ -137,9 +137,9 @@ def _noisy_gradients(passes, samples: int, spread: float, title: str) -> Iterato
     return (gradient for _, gradient in passes.gradients(noisy(), samples, title))
 
 
-def _seed(image: np.ndarray) -> int:
-    """From the image's own bytes."""
-    return int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "little")
+def seed_of(image: np.ndarray) -> int:
+    """From an image's own bytes: the same wherever the image is."""
+    return int.from_bytes(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()[:8], "little")
 
 
 def integrated_gradients(passes, steps=32):
@@ -236,7 +236,7 @@ def rise(passes, masks=4000, cells=7, share=0.5):
     height, width = images.shape[2:]
 
     def drawn() -> Iterator[np.ndarray]:
-        generators = [np.random.default_rng(_seed(image)) for image in images]
+        generators = [np.random.default_rng(seed_of(image)) for image in images]
         for _ in range(masks):
             yield np.stack([_mask(generator, height, width, cells, share) for generator in generators])
 

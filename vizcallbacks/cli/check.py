@@ -16,7 +16,7 @@ from ..regression.report_files import (
     save_junit,
     save_picture,
 )
-from ..regression.rules import split_named
+from ..regression.rules import Thresholds, split_named
 from ..regression.snapshot import read_run
 from ..view.report_page import write_checked
 from ..view.summary import add_to_job_summary
@@ -39,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
         )
     baseline = None if options.baseline is None else Baseline.load(options.baseline)
     rules = split_named(options.rule) if options.rule else None
-    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
     if options.all or options.first_bad:
-        return _course(options, baseline, rules, accept)
+        return _course(options, baseline, rules)
+    accept = "" if baseline is None else accept_command([options.run], options.baseline, options.step)
     snapshot, probe = read_run(options.run, options.step)
     report = compare(snapshot, baseline, rules, probe=probe, accept=accept)
     if options.report is not None:
@@ -57,9 +57,9 @@ def run(options: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accept: str) -> int:
+def _course(options: argparse.Namespace, baseline: Baseline | None, rules: Thresholds | None) -> int:
     """Check every step of a run: 1 if the newest regressed."""
-    reports, probe = check_course(options.run, baseline, rules, accept)
+    reports, probe = check_course(options.run, baseline, rules)
     bad = first_bad(reports)
     if options.junit is not None:
         save_course_junit(reports, options.junit)
@@ -68,6 +68,8 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accep
     if options.all:
         say(*course_lines(reports))
     told = reports[-1] if bad is None or not options.first_bad else bad
+    if baseline is not None:
+        told = told.filed(accept=accept_command([options.run], options.baseline, told.snapshot.step))
     if options.report is not None:
         told = save_picture(told, probe, options.report)
     if options.html is not None:
@@ -77,9 +79,10 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules, accep
         passed = sum(report.passed for report in reports)
         say(f"no step from which the rules stay failed: {passed} of {len(reports)} passed, the newest too")
         return 0
-    later = f"and {len(reports) - reports.index(bad) - 1} later ones"
+    count = len(reports) - reports.index(bad)
     say(
-        f"from step {bad.snapshot.step} on ({bad.snapshot.when}) the rules fail and stay failed, this step {later}"
+        f"first bad step: {bad.snapshot.step} ({bad.snapshot.when}); from it on the rules fail and stay failed, "
+        f"{count} of {len(reports)} steps"
     )
     say(*str(told).split("\n"))
     return 1

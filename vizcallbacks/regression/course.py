@@ -17,7 +17,6 @@ def check_course(
     run: str | os.PathLike[str],
     baseline: Baseline | None,
     thresholds: Thresholds | None = None,
-    accept: str = "",
 ) -> tuple[list[Report], ProbeSet]:
     """Check every snapshot of a run.
 
@@ -25,7 +24,7 @@ def check_course(
     ----------
     run : str or os.PathLike
         The run's folder.
-    baseline, thresholds, accept
+    baseline, thresholds
         As for `compare`.
 
     Returns
@@ -42,7 +41,7 @@ def check_course(
     """
     _, probe = read_run(run)
     snapshots = (Snapshot.load(path) for path in list_snapshots(run))
-    return [compare(one, baseline, thresholds, probe=probe, accept=accept) for one in snapshots], probe
+    return [compare(one, baseline, thresholds, probe=probe) for one in snapshots], probe
 
 
 def first_bad(reports: Sequence[Report]) -> Report | None:
