@@ -1,7 +1,7 @@
 """The README's table of networks, from what is measured: ``python tests/benchmarks/coverage_table.py``.
 
 Each family of `tests.helpers.families` is run on one noise image. *ReLUs* are those guided of those that ran, as
-`explain` reports them; "by layers" stands where the net has no graph that agrees with its forward. *forward* is
+`explain` reports them; "recorded" stands where the net cannot be traced. *forward* is
 how far the score is from the net's own, as a share of the largest output: the pass runs the kernels of training,
 and folds BatchNorms into convolutions, which round otherwise than predict mode does. That gradients are right
 is what tests/nets/test_zoo.py asserts.

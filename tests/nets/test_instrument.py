@@ -1,4 +1,4 @@
-"""Layers are swapped in for the length of a `with` block, and taken out in any event."""
+"""Layers are swapped in for the length of a `with` block, and taken out again, always."""
 
 from __future__ import annotations
 

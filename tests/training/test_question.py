@@ -29,7 +29,7 @@ DEFAULT = ("grad_cam", "guided_grad_cam", "saliency")
 
 
 class Eager(gluon.Block):
-    """Runs operator by operator; its second ReLU, a function amid the block, cannot be guided."""
+    """A plain Block, which is recorded; its second ReLU is a function amid the block."""
 
     def __init__(self):
         super().__init__()
