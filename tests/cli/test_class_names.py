@@ -50,7 +50,7 @@ def test_a_class_may_be_called_names(tmp_path):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_names_are_read(kind, tmp_path):
-    (tmp_path / "names").write_text(FILES[kind], encoding="utf-8", newline="")
+    (tmp_path / "names").write_bytes(FILES[kind].encode())
     assert read_classes(str(tmp_path / "names")) == (None, NAMES)
 
 

@@ -136,7 +136,8 @@ def test_gluoncvs_class_maps_become_masks(tmp_path):
     for number, (name, (file, box)) in enumerate(PHOTOGRAPHS.items(), start=3):
         picture = read_photograph(SKIMAGE / file)
         Image.fromarray(picture).save(home / "JPEGImages" / f"{name}.jpg")
-        classes = Image.fromarray(boxed(picture.shape[:2], box).astype(np.uint8) * number, "P")
+        numbers = boxed(picture.shape[:2], box).astype(np.uint8) * number
+        classes = Image.frombytes("P", numbers.shape[::-1], numbers.tobytes())
         classes.putpalette(list(range(256)) * 3)
         classes.save(home / "SegmentationClass" / f"{name}.png")
     (home / "ImageSets" / "Segmentation" / "val.txt").write_text("cat\ncup\n")

@@ -237,7 +237,8 @@ def test_annotations_of_a_folders_images_become_masks_by_label(folder, tmp_path)
 
 
 def saved(tmp_path, values, mode="L", name="m.png", **options):
-    image = Image.fromarray(np.asarray(values, np.uint8), mode)
+    pixels = np.asarray(values, np.uint8)
+    image = Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
     if mode == "P":
         image.putpalette(list(range(256)) * 3)
     image.save(tmp_path / name, **options)
