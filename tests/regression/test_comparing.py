@@ -336,6 +336,14 @@ def test_the_report_says_which_measure_image_value_bound_and_how_to_accept():
     ]
 
 
+def test_a_report_and_its_findings_show_themselves_in_one_line_each():
+    report = vc.compare(snapshot(ON_OBJECT, PROBE), BASELINE, {"dead": "<= 0.1"})
+    assert repr(report) == (
+        "Report(attention check passed: epoch 1, layer 'features.4', 4 probe images, by a baseline of 1 run)"
+    )
+    assert repr(report.findings) == "(Finding(pass dead <= 0.1: mean 0.000 (baseline 0.000)),)"
+
+
 def test_a_report_that_passed_is_short():
     report = vc.compare(snapshot(ON_OBJECT, PROBE), BASELINE, {"dead": ["<= 0.1", "<= 0 for all"]})
     assert str(report).splitlines() == [

@@ -35,7 +35,7 @@ class Baseline:
 
     Attributes
     ----------
-    layer : str
+    layer : str or None
         Path of the Conv2D that the maps are of.
     maps : mapping of str to ndarray, (S, N, h, w), float32
         Method of the CAM family -> raw maps; the first method is the one the measures are of.
@@ -50,6 +50,15 @@ class Baseline:
         Where each of the S snapshots is from.
     versions : mapping of str to str
         Of this package, MXNet, NumPy, Python, when the baseline was made.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcallbacks as vc
+    >>> probe = vc.ProbeSet(np.zeros((2, 3, 8, 8), np.float32), labels=[0, 1])
+    >>> maps = {"grad_cam": np.random.default_rng(0).random((2, 4, 4))}
+    >>> snapshot = vc.Snapshot.from_arrays(probe, step=3, maps=maps, targets="label")
+    >>> vc.Baseline.from_snapshots(snapshot, probe)
+    Baseline(1 run, 2 images, layer None, grad_cam, 6 measures)
     """
 
     layer: str | None
@@ -192,6 +201,13 @@ class Baseline:
         )
         parse_rules(made.thresholds())
         return made
+
+    def __repr__(self) -> str:
+        runs = f"{len(self)} run{'s' * (len(self) > 1)}"
+        maps, measures = ", ".join(self.maps), len(self.measures)
+        return (
+            f"Baseline({runs}, {len(self.names)} images, layer {self.layer!r}, {maps}, {measures} measures)"
+        )
 
     def __len__(self) -> int:
         return len(self.targets)

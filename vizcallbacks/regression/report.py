@@ -45,6 +45,9 @@ class Finding:
     values: np.ndarray
     failing: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        return f"Finding({'pass' if self.passed else 'FAIL'} {self.rule}: {describe(self)})"
+
     @property
     def excess(self) -> float:
         """By how much `value` lies outside its bounds; 0 within, NaN if it is undefined."""
@@ -72,6 +75,18 @@ class Report(Shown):
         Where pictures of it lie.
     accept : str
         The command that accepts what is now; "" where there is none.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcallbacks as vc
+    >>> probe = vc.ProbeSet(np.zeros((2, 3, 8, 8), np.float32), labels=[0, 1])
+    >>> maps = {"grad_cam": np.zeros((2, 4, 4))}
+    >>> snapshot = vc.Snapshot.from_arrays(probe, step=3, maps=maps, targets="label")
+    >>> report = vc.compare(snapshot, None, {"dead": "<= 0.1"})
+    >>> report
+    Report(attention check FAILED 1 of 1 rules: after 3 epochs, layer None, 2 probe images, by rules alone)
+    >>> report.failures
+    (Finding(FAIL dead <= 0.1: mean 1.000, by 0.9 too high),)
     """
 
     findings: tuple[Finding, ...]
@@ -84,8 +99,12 @@ class Report(Shown):
     files: tuple[str, ...] = ()
     accept: str = ""
 
+    def __repr__(self) -> str:
+        return f"Report({one_line(self._title())})"
+
     @property
     def passed(self) -> bool:
+        """Whether every rule holds."""
         return not self.failures
 
     @property
