@@ -23,6 +23,7 @@ REGISTERED = any(
 PLUGIN = [] if REGISTERED else ["-p", "vizcallbacks.pytest_plugin"]
 
 TEST = """
+import vizcallbacks.mxnet_door
 import numpy as np
 import mxnet as mx
 import pytest
