@@ -323,10 +323,12 @@ def test_the_report_says_which_measure_image_value_bound_and_how_to_accept():
     )
     tag = report.findings[0]
     mean, excess = f"{tag.value:.3f}", f"{tag.value - 0.05:.3g}"
-    assert lines[1].startswith(f"  FAIL  energy/tag <= 0.05: mean {mean}, by {excess} too high")
+    assert lines[1].startswith(f"  FAIL  energy/tag <= 0.05: mean {mean}, {excess} above the bound")
     cat, dog = (f"{value:.3f}" for value in tag.values[:2])
-    assert lines[2] == f"        2 images by themselves, worst picture 0 (cat) {cat}, picture 1 (dog) {dog}"
-    assert "too low (baseline" in lines[3]
+    assert (
+        lines[2] == f"        2 images fail individually; worst: picture 0 (cat) {cat}, picture 1 (dog) {dog}"
+    )
+    assert "below the bound (baseline" in lines[3]
     assert "must be >= " in lines[3]
     assert lines[5].startswith("  pass  dead <= 0.1: mean 0.000")
     assert lines[6:] == [

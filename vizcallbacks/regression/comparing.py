@@ -69,8 +69,8 @@ def compare(
     ... )
     >>> print(vc.compare(now, vc.Baseline.from_snapshots(then), {"grad_cam/spearman": ">= 0.9", "dead": "<= 0"}))
     attention check FAILED 1 of 2 rules: after 2 epochs, layer None, 2 probe images, by a baseline of 1 run
-      FAIL  grad_cam/spearman >= 0.9: mean ..., by ... too low (baseline 1.000)
-            2 images by themselves, worst image_...
+      FAIL  grad_cam/spearman >= 0.9: mean ..., ... below the bound (baseline 1.000)
+            2 images fail individually; worst: image_...
       pass  dead <= 0: mean 0.000 (baseline 0.000)
     """
     if isinstance(now, Attributions):

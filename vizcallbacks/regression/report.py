@@ -18,7 +18,7 @@ from .snapshot import Snapshot
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What came of one rule.
+    """The outcome of one rule.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Finding:
     values : ndarray, (N,), float64
         Of the measure.
     failing : tuple of int
-        Images that violate the rule by themselves, the worst first; also where the mean complies.
+        Images that violate the rule individually, the worst first; also where the mean complies.
     """
 
     rule: Rule
@@ -86,7 +86,7 @@ class Report(Shown):
     >>> report
     Report(attention check FAILED 1 of 1 rules: after 3 epochs, layer None, 2 probe images, by rules alone)
     >>> report.failures
-    (Finding(FAIL dead <= 0.1: mean 1.000, by 0.9 too high),)
+    (Finding(FAIL dead <= 0.1: mean 1.000, 0.9 above the bound),)
     """
 
     findings: tuple[Finding, ...]
@@ -144,7 +144,9 @@ class Report(Shown):
             if not finding.passed and finding.failing and finding.rule.name not in told:
                 told.add(finding.rule.name)
                 worst = [f"{self.image(i)} {_number(finding.values[i])}" for i in finding.failing[:3]]
-                lines.append(f"        {len(finding.failing)} images by themselves, worst {', '.join(worst)}")
+                count = len(finding.failing)
+                fail = f"{count} image{'s fail' if count > 1 else ' fails'} individually"
+                lines.append(f"        {fail}; worst: {', '.join(worst)}")
         if self.flips and self.baseline is not None:
             shown = [self._flip(i, self.baseline) for i in self.flips[:4]] + ["..."] * (len(self.flips) > 4)
             lines.append(f"  {len(self.flips)} of {len(self.names)} class flips: {', '.join(shown)}")
@@ -196,7 +198,7 @@ def describe(finding: Finding) -> str:
     bounds = ([low] if finding.low > -np.inf else []) + ([high] if finding.high < np.inf else [])
     text += f", must be {' and '.join(bounds)}" if finding.rule.needs_baseline else ""
     if finding.excess > 0:
-        text += f", by {finding.excess:.3g} too {'low' if finding.value < finding.low else 'high'}"
+        text += f", {finding.excess:.3g} {'below' if finding.value < finding.low else 'above'} the bound"
     return text + (f" (baseline {finding.baseline:.3f})" if finding.baseline == finding.baseline else "")
 
 
