@@ -13,7 +13,7 @@ import pytest
 
 import vizcallbacks as vc
 
-WITH_EXAMPLES = ("vizcallbacks.attribution.",)
+WITH_EXAMPLES = ("vizcallbacks.attribution.", "vizcallbacks.regression.")
 """Rooms whose public functions all have an example; those of the others are run where they have one."""
 
 

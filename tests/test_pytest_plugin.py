@@ -118,7 +118,7 @@ def test_another_net_fails_with_report_picture_and_the_way_to_accept(pytester, b
         [
             "attention check FAILED *: now, layer '0', 4 probe images, by a baseline of 1 run",
             "*FAIL  grad_cam/spearman within noise: mean *",
-            "*images by themselves, worst image_00*",
+            "*images fail individually; worst: image_00*",
             "  picture: *test_net.png",
             f"baseline: {baseline}",
             "to accept what is now: pytest --accept-attention 'test_it.py::test_net'",

@@ -6,7 +6,7 @@ Trains the demo's network on honest pictures, one training per seed, with one of
 and keeps a snapshot of every epoch in FOLDER/<seed>. From its end, the training goes on twice:
 
 - shifted: the label becomes the colour of the tag, with which the digit agrees in less than half of the pictures.
-  The network moves from the digit to the tag, while it stays right on the probe images, where tag and digit agree.
+  The network moves from the digit to the tag. On the probe images tag and digit agree, so both readings are right.
 - control: the same honest pictures, with the same learning rate as the shifted part (higher than at the end of
   the healthy part, as after a restart).
 

@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def record(folder, seed, snapshots=2, probe=None, **options):
-    """A run of a net whose weights hang on the seed and change between snapshots."""
+    """A run of a net whose weights depend on the seed and change between snapshots."""
     mx.random.seed(seed)
     net = small_net()
     with vc.AttentionMonitor(probe or probe_set(), folder, "grad_cam", show=1, **options) as monitor:

@@ -54,6 +54,11 @@ def test_a_baseline_holds_all_that_is_compared(tmp_path):
     assert os.listdir(tmp_path) == ["b.npz"]
 
 
+def test_a_baseline_shows_itself_in_one_line():
+    shown = repr(vc.Baseline.from_snapshots(three_runs(probe_set())))
+    assert shown == "Baseline(3 runs, 4 images, layer 'features.4', grad_cam, 10 measures)"
+
+
 def test_one_snapshot_is_enough():
     probe = probe_set()
     baseline = vc.Baseline.from_snapshots(snapshot(ON_OBJECT, probe))

@@ -323,10 +323,12 @@ def test_the_report_says_which_measure_image_value_bound_and_how_to_accept():
     )
     tag = report.findings[0]
     mean, excess = f"{tag.value:.3f}", f"{tag.value - 0.05:.3g}"
-    assert lines[1].startswith(f"  FAIL  energy/tag <= 0.05: mean {mean}, by {excess} too high")
+    assert lines[1].startswith(f"  FAIL  energy/tag <= 0.05: mean {mean}, {excess} above the bound")
     cat, dog = (f"{value:.3f}" for value in tag.values[:2])
-    assert lines[2] == f"        2 images by themselves, worst picture 0 (cat) {cat}, picture 1 (dog) {dog}"
-    assert "too low (baseline" in lines[3]
+    assert (
+        lines[2] == f"        2 images fail individually; worst: picture 0 (cat) {cat}, picture 1 (dog) {dog}"
+    )
+    assert "below the bound (baseline" in lines[3]
     assert "must be >= " in lines[3]
     assert lines[5].startswith("  pass  dead <= 0.1: mean 0.000")
     assert lines[6:] == [
@@ -334,6 +336,14 @@ def test_the_report_says_which_measure_image_value_bound_and_how_to_accept():
         "  picture: out.png",
         "  If this is how it should look: vizcallbacks accept runs/a --out b.npz",
     ]
+
+
+def test_a_report_and_its_findings_show_themselves_in_one_line_each():
+    report = vc.compare(snapshot(ON_OBJECT, PROBE), BASELINE, {"dead": "<= 0.1"})
+    assert repr(report) == (
+        "Report(attention check passed: epoch 1, layer 'features.4', 4 probe images, by a baseline of 1 run)"
+    )
+    assert repr(report.findings) == "(Finding(pass dead <= 0.1: mean 0.000 (baseline 0.000)),)"
 
 
 def test_a_report_that_passed_is_short():

@@ -137,8 +137,8 @@ def dead(maps: ArrayLike) -> np.ndarray:
 def border_share(maps: ArrayLike) -> np.ndarray:
     """Share of the map's sum in its outermost ring of cells, in [0, 1].
 
-    High where the padding answers and not the content. Undefined: a flat or dead map, a map without inner
-    cells (h or w below 3).
+    High where the net responds to the padding rather than to the content. Undefined: a flat or dead map, a map
+    without inner cells (h or w below 3).
     """
     positive, defined = positive_part(maps)
     whole = positive.sum(axis=(1, 2))

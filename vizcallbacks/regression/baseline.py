@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Baseline:
 
     Attributes
     ----------
-    layer : str
+    layer : str or None
         Path of the Conv2D that the maps are of.
     maps : mapping of str to ndarray, (S, N, h, w), float32
         Method of the CAM family -> raw maps; the first method is the one the measures are of.
@@ -50,6 +51,15 @@ class Baseline:
         Where each of the S snapshots is from.
     versions : mapping of str to str
         Of this package, MXNet, NumPy, Python, when the baseline was made.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcallbacks as vc
+    >>> probe = vc.ProbeSet(np.zeros((2, 3, 8, 8), np.float32), labels=[0, 1])
+    >>> maps = {"grad_cam": np.random.default_rng(0).random((2, 4, 4))}
+    >>> snapshot = vc.Snapshot.from_arrays(probe, step=3, maps=maps, targets="label")
+    >>> vc.Baseline.from_snapshots(snapshot, probe)
+    Baseline(1 run, 2 images, layer None, grad_cam, 6 measures)
     """
 
     layer: str | None
@@ -120,16 +130,18 @@ class Baseline:
         )
 
     @classmethod
-    def from_runs(cls, runs, step: int | None = None) -> Baseline:
+    def from_runs(
+        cls, runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], step: int | None = None
+    ) -> Baseline:
         """Accept the newest snapshot, or the one at `step`, of each run's folder (ValueError, OSError)."""
-        runs = [runs] if isinstance(runs, (str, bytes)) or hasattr(runs, "__fspath__") else list(runs)
-        found = [read_run(run, step) for run in runs]
+        folders = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
+        found = [read_run(run, step) for run in folders]
         if not found:
             raise ValueError("a baseline needs at least one run, got none")
-        sources = [f"{run}, {snapshot.when}" for run, (snapshot, _) in zip(runs, found)]
+        sources = [f"{run}, {snapshot.when}" for run, (snapshot, _) in zip(folders, found)]
         return cls.from_snapshots([snapshot for snapshot, _ in found], found[0][1], sources)
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
         arrays = {
             "targets": self.targets,
@@ -150,7 +162,7 @@ class Baseline:
         archive.write(path, "baseline", SCHEMA, arrays, facts)
 
     @classmethod
-    def load(cls, path) -> Baseline:
+    def load(cls, path: str | os.PathLike[str]) -> Baseline:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged, OSError if there is none."""
         arrays, facts = archive.read(path, "baseline", SCHEMA)
         try:
@@ -192,6 +204,13 @@ class Baseline:
         )
         parse_rules(made.thresholds())
         return made
+
+    def __repr__(self) -> str:
+        runs = f"{len(self)} run{'s' * (len(self) > 1)}"
+        maps, measures = ", ".join(self.maps), len(self.measures)
+        return (
+            f"Baseline({runs}, {len(self.names)} images, layer {self.layer!r}, {maps}, {measures} measures)"
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -307,7 +326,7 @@ class Baseline:
     def thresholds(self) -> dict[str, list[str]]:
         """The default rules: rank correlation, dead maps, and energy in each mask stay within the noise.
 
-        The mean over the images has to, and (but for dead maps) 80 % of the images by themselves.
+        The mean over the images has to, and (but for dead maps) 80 % of the images individually.
         """
         judged = [f"{next(iter(self.maps))}/spearman", *(n for n in self.measures if n.startswith("energy/"))]
         rules = {name: ["within noise", "within noise for 80%"] for name in judged}

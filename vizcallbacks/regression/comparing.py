@@ -57,6 +57,21 @@ def compare(
         Other images, layer, methods or targets than the baseline's.
     TypeError, ValueError
         The thresholds are wrong, or name a measure that there is not.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcallbacks as vc
+    >>> probe = vc.ProbeSet(np.zeros((2, 3, 8, 8), np.float32), labels=[0, 1])
+    >>> maps = np.random.default_rng(0).random((2, 4, 4))
+    >>> then, now = (
+    ...     vc.Snapshot.from_arrays(probe, step, {"grad_cam": values}, targets="label")
+    ...     for step, values in ((1, maps), (2, maps[:, ::-1]))
+    ... )
+    >>> print(vc.compare(now, vc.Baseline.from_snapshots(then), {"grad_cam/spearman": ">= 0.9", "dead": "<= 0"}))
+    attention check FAILED 1 of 2 rules: after 2 epochs, layer None, 2 probe images, by a baseline of 1 run
+      FAIL  grad_cam/spearman >= 0.9: mean ..., ... below the bound (baseline 1.000)
+            2 images fail individually; worst: image_...
+      pass  dead <= 0: mean 0.000 (baseline 0.000)
     """
     if isinstance(now, Attributions):
         probe = now.probe if probe is None else probe

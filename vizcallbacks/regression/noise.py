@@ -1,4 +1,4 @@
-"""How far measures of attention differ between runs by themselves: the noise floor.
+"""How far measures of attention differ between runs of different seeds: the noise floor.
 
 `values` are (S, n) float64: a measure's values in S runs, NaN where undefined.
 """
@@ -11,7 +11,7 @@ import numpy as np
 def margin(values: np.ndarray, variance: float) -> np.ndarray:
     """Three standard deviations between the runs, of each column: (n,).
 
-    What one run cannot tell and few can hardly, `variance` stands in for, with the weight of two further runs:
+    `variance` is a prior worth two runs, used because one run tells no noise and few runs tell little:
     with S runs and their variance s^2, 3 sqrt((2 variance + (S - 1) s^2) / (S + 1)).
     """
     squares, freedom = _spread(values)

@@ -164,7 +164,7 @@ def no_mask(name: str, masks: Collection[str]) -> str:
     there = f"its masks are {', '.join(masks)}" if masks else "it has none"
     return (
         f"because the probe set has no mask {name!r} ({there}); masks are given with the images, (N, H, W) bool: "
-        f"ProbeSet(images, masks={{{name!r}: ...}}), and snapshots taken again"
+        f"ProbeSet(images, masks={{{name!r}: ...}}) or vizcallbacks probe --masks; then take the snapshots again"
     )
 
 

@@ -18,7 +18,7 @@ from .snapshot import Snapshot
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What came of one rule.
+    """The outcome of one rule.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Finding:
     values : ndarray, (N,), float64
         Of the measure.
     failing : tuple of int
-        Images that violate the rule by themselves, the worst first; also where the mean complies.
+        Images that violate the rule individually, the worst first; also where the mean complies.
     """
 
     rule: Rule
@@ -44,6 +44,9 @@ class Finding:
     baseline: float
     values: np.ndarray
     failing: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"Finding({'pass' if self.passed else 'FAIL'} {self.rule}: {describe(self)})"
 
     @property
     def excess(self) -> float:
@@ -72,6 +75,18 @@ class Report(Shown):
         Where pictures of it lie.
     accept : str
         The command that accepts what is now; "" where there is none.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcallbacks as vc
+    >>> probe = vc.ProbeSet(np.zeros((2, 3, 8, 8), np.float32), labels=[0, 1])
+    >>> maps = {"grad_cam": np.zeros((2, 4, 4))}
+    >>> snapshot = vc.Snapshot.from_arrays(probe, step=3, maps=maps, targets="label")
+    >>> report = vc.compare(snapshot, None, {"dead": "<= 0.1"})
+    >>> report
+    Report(attention check FAILED 1 of 1 rules: after 3 epochs, layer None, 2 probe images, by rules alone)
+    >>> report.failures
+    (Finding(FAIL dead <= 0.1: mean 1.000, 0.9 above the bound),)
     """
 
     findings: tuple[Finding, ...]
@@ -84,8 +99,12 @@ class Report(Shown):
     files: tuple[str, ...] = ()
     accept: str = ""
 
+    def __repr__(self) -> str:
+        return f"Report({one_line(self._title())})"
+
     @property
     def passed(self) -> bool:
+        """Whether every rule holds."""
         return not self.failures
 
     @property
@@ -125,7 +144,9 @@ class Report(Shown):
             if not finding.passed and finding.failing and finding.rule.name not in told:
                 told.add(finding.rule.name)
                 worst = [f"{self.image(i)} {_number(finding.values[i])}" for i in finding.failing[:3]]
-                lines.append(f"        {len(finding.failing)} images by themselves, worst {', '.join(worst)}")
+                count = len(finding.failing)
+                fail = f"{count} image{'s fail' if count > 1 else ' fails'} individually"
+                lines.append(f"        {fail}; worst: {', '.join(worst)}")
         if self.flips and self.baseline is not None:
             shown = [self._flip(i, self.baseline) for i in self.flips[:4]] + ["..."] * (len(self.flips) > 4)
             lines.append(f"  {len(self.flips)} of {len(self.names)} class flips: {', '.join(shown)}")
@@ -177,7 +198,7 @@ def describe(finding: Finding) -> str:
     bounds = ([low] if finding.low > -np.inf else []) + ([high] if finding.high < np.inf else [])
     text += f", must be {' and '.join(bounds)}" if finding.rule.needs_baseline else ""
     if finding.excess > 0:
-        text += f", by {finding.excess:.3g} too {'low' if finding.value < finding.low else 'high'}"
+        text += f", {finding.excess:.3g} {'below' if finding.value < finding.low else 'above'} the bound"
     return text + (f" (baseline {finding.baseline:.3f})" if finding.baseline == finding.baseline else "")
 
 

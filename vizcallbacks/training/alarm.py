@@ -59,12 +59,12 @@ class Alarm:
         (`AttentionMonitor.should_stop`); the exception `AttentionAlarm`. A callable gets the `Report`, and ends
         the training if it returns True.
     check_from : int
-        Snapshots of earlier steps are not checked: what is yet to learn looks nowhere in particular.
+        Snapshots of earlier steps are not checked: a net that has not learnt yet looks nowhere in particular.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is not as said above, or a rule is on something that these snapshots will not have.
+        An argument is invalid, or a rule is on something that these snapshots will not have.
     OSError
         The baseline cannot be read.
     """
@@ -190,7 +190,7 @@ ACTIONS: dict[str, Callable[[Report, int, logging.Logger], bool]] = {
 
 
 def _check_rules(thresholds, probe: ProbeSet, methods, baseline: Baseline | None, from_best: bool) -> None:
-    """Raise ValueError for rules that could never be judged: in mid-training it would be late to learn that."""
+    """Raise ValueError for rules that could never be judged, so that it is known before the training."""
     maps = [name for name in methods if METHODS[name].shape == "layer"]
     compared = [name for name in maps if baseline is None or name in baseline.maps]
     relative = baseline is not None or from_best

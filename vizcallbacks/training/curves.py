@@ -15,7 +15,7 @@ SENTENCES = {
     "pointing": "Share of the images whose map has its maximum in the region {mask}.",
     "border_share": "Share of the map's sum in the cells at its border; high: at the image's edges.",
     "violations": "Rules that are violated; 0: all is as it should be.",
-    "violating_images": "Images that violate a rule by themselves.",
+    "violating_images": "Images that violate a rule individually.",
     "flips": "Share of the images whose predicted class is another than the baseline's.",
     "spearman": "Rank correlation of each map of {method} with the baseline's; 1: the same order of cells.",
     "pearson": "Correlation of each map of {method} with the baseline's; 1: the same but for its scale.",

@@ -178,7 +178,7 @@ def _rules(verdict: dict) -> str:
 
 
 def _failing(count: int) -> str:
-    return "" if not count else f"{count} image{'s' if count > 1 else ''} by themselves"
+    return "" if not count else f"{count} image{'s fail' if count > 1 else ' fails'} individually"
 
 
 def _sha256(code: str) -> str:

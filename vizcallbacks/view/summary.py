@@ -24,7 +24,7 @@ def markdown(report: Report) -> str:
         "",
         f"{_cell(snapshot.when)}, layer {_cell(str(snapshot.layer))}, {len(report.names)} probe images",
         "",
-        "| | rule | found | images that fail by themselves |",
+        "| | rule | found | images that fail individually |",
         "|---|---|---|---|",
     ]
     for finding in report.findings:
