@@ -54,9 +54,10 @@ def main(checkpoints: int = 60, images: int = 200) -> None:
             whole = time.monotonic() - began
             steady = (times[-1] - times[0]) / (len(times) - 1)
             written = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+            stored = next((run / "attention").glob("snapshot-*.npz")).stat().st_size
             print(
                 f"{workers} process{'es' if workers > 1 else ''}: {whole:.1f} s in all, {steady:.2f} s a "
-                f"checkpoint once started, {written / 1e6:.1f} MB written"
+                f"checkpoint once started, {written / 1e6:.1f} MB written, {stored / 1e3:.0f} kB a snapshot's file"
             )
 
 
