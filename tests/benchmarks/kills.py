@@ -11,6 +11,7 @@ and the pictures of all snapshots that are there must be in the event files.
 from __future__ import annotations
 
 import argparse
+import atexit
 import collections
 import logging
 import os
@@ -20,6 +21,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,9 +113,9 @@ def start(folder: Path, first: int, way: str, steps: int | None = None) -> int:
             child(folder, first, way, steps)
             code = 0
         except KeyboardInterrupt:
-            import atexit
-
             atexit._run_exitfuncs()  # as the interpreter would
+        except Exception:
+            (folder / "log.txt").write_text(traceback.format_exc())
         finally:
             os._exit(code)
     return process
