@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ REGISTERED = any(
 PLUGIN = [] if REGISTERED else ["-p", "vizcallbacks.pytest_plugin"]
 
 TEST = """
+import vizcallbacks.mxnet_door
 import numpy as np
 import mxnet as mx
 import pytest
@@ -293,3 +295,88 @@ def test_the_example_writes_its_baselines_and_passes_from_then_on(pytester):
     run(pytester).assert_outcomes(failed=2)
     assert len(list((pytester.path / "test_attention").iterdir())) == 2
     run(pytester).assert_outcomes(passed=2)
+
+
+SEEDS = """
+def net_of(seed):
+    net = trained_net()
+    random = np.random.RandomState(seed)
+    for parameter in net.collect_params().values():
+        parameter.set_data(parameter.data() + mx.nd.array({spread} * random.normal(size=parameter.shape)))
+    return net
+
+def test_net(attention_regression):
+    reports = attention_regression.check_seeds({nets}, probe_set(){more})
+    assert len(reports) == {count}
+"""
+
+
+def seeds(pytester, seed=0, nets="net_of", spread=0.02, more="", count=3):
+    tests = SEEDS.format(nets=nets, spread=spread, more=more, count=count)
+    write(pytester, seed=seed, tests=tests.replace("{", "{{").replace("}", "}}").replace("{{more}}", ""))
+
+
+def test_nets_of_several_seeds_make_one_baseline_and_are_checked_each(pytester):
+    seeds(pytester)
+    run(pytester).assert_outcomes(failed=1)
+    made = vc.Baseline.load(pytester.path / "test_it" / "test_net.npz")
+    assert made.sources == tuple(f"test_it.py::test_net, seed {seed}" for seed in range(3))
+    run(pytester).assert_outcomes(passed=1)
+    seeds(pytester, seed=1)
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["attention check FAILED *: seed 0, *by a baseline of 3 runs", "*: seed 1, *"]
+    )
+
+
+def test_several_nets_may_be_given_themselves(pytester):
+    seeds(pytester, nets="[net_of(1), net_of(2)]", count=2)
+    run(pytester).assert_outcomes(failed=1)
+    run(pytester).assert_outcomes(passed=1)
+    seeds(pytester, nets="[net_of(1)]", count=1)
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*ValueError: several nets must be at least 2, got 1; for one net there is check*"]
+    )
+
+
+def test_seeds_that_contradict_each_other_write_no_baseline(pytester):
+    seeds(pytester, spread=5)
+    result = run(pytester, "--accept-attention")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*: the runs contradict each other (*",
+            "a baseline of these nets would forbid nothing; none was written",
+        ]
+    )
+    assert not (pytester.path / "test_it").exists()
+
+
+def test_pages_of_a_session_show_baseline_and_now_with_an_index(pytester, baseline):
+    for seed, verdict in ((0, "pass"), (1, "FAIL")):
+        write(pytester, seed=seed)
+        run(pytester, "--attention-html", "pages").assert_outcomes(**{"passed" if seed == 0 else "failed": 1})
+        index = (pytester.path / "pages" / "index.html").read_text()
+        assert f"1 attention check, {seed} failed" in index
+        assert verdict in index
+        assert 'href="test_it.test_net.html"' in index
+        assert ("grad_cam/spearman within noise" in index) == (seed == 1)
+        page = (pytester.path / "pages" / "test_it.test_net.html").read_text()
+        assert "Attention of baseline, now" in page
+        assert ("now failed" in page) == (seed == 1)
+    assert not list(pytester.path.glob("pages/*.tmp"))
+    pytester.makepyfile(test_it="def test_nothing(): pass")
+    run(pytester, "--attention-html", "pages").assert_outcomes(passed=1)
+    # the outcome of the session before lies there still, but is older
+    old = pytester.path / "pages" / "test_it.test_net.check.json"
+    os.utime(old, (1, 1))
+    run(pytester, "--attention-html", "pages").assert_outcomes(passed=1)
+    assert "No attention check was made" in (pytester.path / "pages" / "index.html").read_text()
+
+
+def test_without_the_option_no_page_is_written(pytester, baseline):
+    run(pytester).assert_outcomes(passed=1)
+    assert not list(pytester.path.rglob("*.html"))

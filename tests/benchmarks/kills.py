@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import collections
 import logging
 import os
 import random
@@ -44,7 +43,7 @@ class Outcome:
 
     kills: int = 0
     taken: int = 0
-    lost: dict[str, list[int]] = field(default_factory=lambda: collections.defaultdict(list))
+    lost: dict[str, list[int]] = field(default_factory=dict)
     """Way -> for each end, how many snapshots that had returned are not on disk."""
     not_last: int = 0
     """Ends after which others than the last one were missing."""
@@ -87,7 +86,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         stored = {step_of(path) for path in list_snapshots(folder / "run")}
         missing = [step for step in taken if step >= first and step not in stored]
         found.kills, found.taken = number + 1, len(taken)
-        found.lost[way].append(len(missing))
+        found.lost.setdefault(way, []).append(len(missing))
         found.not_last += missing not in ([], taken[-1:])
         holes += missing
         first = taken[-1] + 1
@@ -162,9 +161,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    folder = (
-        tempfile.mkdtemp()
-    )  # a TemporaryDirectory would be removed by the first forked process that exits
+    folder = tempfile.mkdtemp()  # the first forked process that exits would remove a TemporaryDirectory
     try:
         found = run(Path(folder), arguments.count, arguments.seed)
     finally:

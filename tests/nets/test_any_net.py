@@ -9,7 +9,8 @@ import os
 
 import mxnet as mx
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from mxnet import gluon
 
 import vizcallbacks as vc
@@ -39,6 +40,8 @@ def flat(outputs):
     return [outputs]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:All children of this Sequential layer:UserWarning")  # Gluon's advice
 @settings(
     max_examples=COUNT,
     deadline=None,
@@ -58,7 +61,10 @@ def test_it_is_explained_right_and_left_as_it_was_or_refused_in_plain_words(desc
         parts = flat(outputs)
         return parts[0][:, 1] + sum((0.3 * part.mean(axis=1) for part in parts[1:]), 0 * parts[0][:, 0])
 
-    expected = [one.asnumpy() for one in run(batch)]
+    try:
+        expected = [one.asnumpy() for one in run(batch)]
+    except mx.MXNetError:
+        assume(False)  # some graphs MXNet itself cannot compile ("control dep not found")
     before = state_of(net)
     seen = {}
 

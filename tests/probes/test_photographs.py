@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from vizcallbacks.probes.photographs import MAX_PIXELS, read_photograph
+from vizcallbacks.probes import photographs
+from vizcallbacks.probes.photographs import BYTES_PER_PIXEL, MAX_PIXELS, read_photograph
+
+ROOT = Path(__file__).parents[2]
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
 GREY = RGB[..., 0]
@@ -248,12 +254,65 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_photograph_is_refused_by_name(case, tmp_path):
+def test_what_is_no_photograph_is_refused_by_name(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(photographs, "memory", lambda: 2**40)  # so that memory is not the bound
     content, message = REFUSED[case]
     path = tmp_path / "cat.png"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"cat.png' must be an image, but {message}"):
         read_photograph(path)
+
+
+def test_the_pixels_are_bounded_by_the_memory_and_the_bound_is_said(tmp_path, monkeypatch):
+    (tmp_path / "cat.png").write_bytes(png(2000, 2000))
+    monkeypatch.setattr(photographs, "memory", lambda: 2 * BYTES_PER_PIXEL * 3_000_000)
+    with pytest.raises(
+        ValueError, match="2000 x 2000 pixels, more than 3 million pixels, the most .* memory here"
+    ):
+        read_photograph(tmp_path / "cat.png")
+    (tmp_path / "cat.png").write_bytes(png(10_000, 10_000))
+    with pytest.raises(
+        ValueError, match="more than 3 million pixels, the most that is read with the memory here"
+    ):
+        read_photograph(tmp_path / "cat.png")
+    assert read_photograph(saved(tmp_path / "a.png", np.zeros((1500, 2000, 3), np.uint8))).shape == (
+        1500,
+        2000,
+        3,
+    )
+
+
+LARGE = {
+    "RGB.png": {},
+    "RGBA.png": {},
+    "P.png": {"transparency": 3},
+    "CMYK.jpg": {"progressive": True},
+    "RGBA.webp": {"method": 0},
+    "RGBA.jp2": {},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_reading_takes_no_more_memory_than_the_bound_assumes(name, tmp_path):
+    y, x = np.mgrid[:4000, :4000]
+    picture = Image.fromarray(np.stack([x >> 4, y >> 4, (x + y) >> 5], axis=2).astype(np.uint8))
+    picture.convert(name.partition(".")[0]).save(tmp_path / name, **LARGE[name])
+    saved(tmp_path / "small.png", RGB)
+    code = """
+import re, sys
+from vizcallbacks.probes.photographs import read_photograph
+def peak():
+    with open("/proc/self/status") as file:
+        return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1])
+read_photograph(sys.argv[1])
+before = peak()
+read_photograph(sys.argv[2])
+print(peak() - before)
+"""
+    line = [sys.executable, "-c", code, str(tmp_path / "small.png"), str(tmp_path / name)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 3 <= int(done.stdout) / 4000**2 <= BYTES_PER_PIXEL
 
 
 def test_a_part_is_refused_also_where_a_library_has_pillow_fill_it_up(tmp_path, monkeypatch):

@@ -467,6 +467,7 @@ def test_datasets_that_cannot_be_probed_are_refused(dataset, arguments, message)
 def test_gluon_datasets_and_transforms_are_taken():
     """In a process of its own, as the other tests here are of NumPy alone."""
     script = """if 1:
+        import vizcallbacks.mxnet_door  # opens NumPy's newer releases to MXNet
         import mxnet as mx, numpy as np
         from mxnet.gluon.data import ArrayDataset
         from mxnet.gluon.data.vision import transforms

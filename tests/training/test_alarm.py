@@ -296,7 +296,7 @@ def test_a_restart_knows_the_best_snapshot_and_that_attention_had_settled(tmp_pa
         monitor.snapshot(net, 6)
         assert monitor.should_stop
         told = str(monitor.report)
-        assert "by the best snapshot so far, epoch 1" in told
+        assert "by the best snapshot so far, after 1 epoch" in told
         assert "accept" not in told  # there is no file that it came from
         assert ".npz" not in told
 

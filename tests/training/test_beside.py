@@ -22,7 +22,7 @@ def test_a_thousand_steps_beside_which_snapshots_are_asked_for_are_those_of_a_tr
     _, alone, _ = beside_training.run(1000, hybridize, watch=False)
     errors, beside, taken = beside_training.run(1000, hybridize, watch=True)
     assert alone == beside
-    assert taken == 0
+    assert taken < 10  # one that is asked for between two steps, when the net rests, may be served
     assert {message.split(":")[0] for message in errors} == {"snapshot"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -96,4 +98,4 @@ def test_the_script_that_gives_the_figures_of_the_readme_runs(tmp_path):
     from ..benchmarks import best_rule
 
     (found,) = best_rule.run(tmp_path, range(1), epochs=2, shifted=1, control=1)
-    assert found == best_rule.Outcome(0, "cosine", None, None, None, None)
+    assert dataclasses.replace(found, moved=None) == best_rule.Outcome(0, "cosine", None, None, None, None)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +19,7 @@ from vizcallbacks.regression.snapshot import list_snapshots
 from ..helpers import events
 from ..helpers.nets import small_net, state_of
 from ..helpers.probes import probe_set
-
-ROOT = str(Path(__file__).parents[2])
-ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT, "PYTHONWARNINGS": "ignore"}
+from ..helpers.processes import ENVIRONMENT, ROOT
 
 
 def start(*arguments, prefix=()):
@@ -227,6 +224,7 @@ def test_an_interpreter_that_exits_without_close_leaves_all_snapshots(end, code,
 def test_memory_that_runs_out_in_a_snapshot_leaves_the_training_as_it_was(tmp_path):
     """MXNet's own error, under a limit that the probe images alone exceed; its engine keeps no part of it."""
     script = """if 1:
+        import vizcallbacks.mxnet_door  # opens NumPy's newer releases to MXNet
         import logging, resource, sys, mxnet as mx
         import vizcallbacks as vc
         from tests.helpers.nets import images, small_net, state_of

@@ -25,7 +25,7 @@ from ..benchmarks import kills
 from ..helpers import events
 from ..helpers.nets import small_net
 from ..helpers.probes import probe_set
-from .test_faults import ENVIRONMENT, ROOT
+from ..helpers.processes import ENVIRONMENT, ROOT
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_ten_trainings_killed_at_random_lose_one_snapshot_each_at_most_and_tell_
     found = kills.Outcome(**json.loads(done.stdout))
     assert found.kills == sum(len(lost) for lost in found.lost.values()) == 10
     assert max(max(lost) for lost in found.lost.values()) <= 1
-    assert found.lost["term, drained"] == [0] * len(found.lost["term, drained"])
+    assert set(found.lost.get("term, drained", [0])) == {0}
     assert (found.not_last, found.untold, found.unpictured) == (0, [], 0)
 
 

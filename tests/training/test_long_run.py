@@ -22,8 +22,11 @@ def test_300_snapshots_of_12_images_leave_threads_files_and_memory_as_they_were(
 
 @pytest.mark.slow
 def test_the_sizes_on_disk_are_those_that_the_readme_prints(tmp_path):
-    printed = re.search(r"A snapshot file has\s+(\d+) kB, .* (\d\.\d) MB for each of the first 24", README)
-    assert printed
-    _, sizes = run(tmp_path, snapshots=24, probes=12, every=24)
-    assert sizes.snapshot == pytest.approx(1e3 * float(printed[1]), rel=0.15)
-    assert sizes.events == pytest.approx(1e6 * float(printed[2]), rel=0.2)
+    text = " ".join(README.split())
+    events = re.search(r"(\d\.\d) MB for 224 × 224, over the first 48 snapshots", text)
+    snapshot = re.search(r"A snapshot file has (\d+) kB", text)
+    assert events
+    assert snapshot
+    _, sizes = run(tmp_path, snapshots=48, probes=12, every=48)
+    assert sizes.snapshot == pytest.approx(1e3 * float(snapshot[1]), rel=0.15)
+    assert sizes.events == pytest.approx(1e6 * float(events[1]), rel=0.2)

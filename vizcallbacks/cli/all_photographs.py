@@ -63,7 +63,9 @@ def _row(result, i: int, path: str, picture: str, target: int | None) -> dict:
     """A photograph's line of the table."""
     row: dict = {"photograph": path, "picture": picture}
     if result.probabilities is None:
-        row["score"] = f"{result.scores[i]:.6g}"
+        row["score"] = round(
+            float(result.scores[i]), 6
+        )  # a number: negative text would be taken for a formula
     elif result.predictions[i] >= 0:
         for place, (number, probability) in enumerate(most_probable(result, i), 1):
             row.update(

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..attribution.explaining import explain
 from ..probes.probe_set import ProbeSet
+from ..regression.accepting import doubts
 from ..regression.baseline import Baseline, NotComparableError
 from ..regression.comparing import compare
 from ..regression.report import Report
 from ..regression.report_files import save_picture
-from ..regression.rules import parse_rules
+from ..regression.rules import Thresholds, parse_rules
 from ..regression.snapshot import take
+from .pytest_pages import write_page
+
+if TYPE_CHECKING:
+    from ..mxnet_door import gluon
 
 
 class AttentionRegression:
@@ -33,19 +38,24 @@ class AttentionRegression:
         An existing folder for the pictures of failures.
     accept : bool
         Rewrite baselines.
+    pages : Path, optional
+        Write a page about each check there.
     """
 
-    def __init__(self, folder: Path, test: str, pictures: Path, accept: bool) -> None:
+    def __init__(
+        self, folder: Path, test: str, pictures: Path, accept: bool, pages: Path | None = None
+    ) -> None:
         self._folder, self._test, self._pictures, self._accept = folder, test, pictures, accept
+        self._pages = pages
         self._checked: set[Path] = set()
 
     def check(
         self,
-        net,
+        net: gluon.Block,
         probe: ProbeSet,
         *,
-        layer=None,
-        rules: Mapping[str, str | Iterable[str]] | None = None,
+        layer: Any = None,
+        rules: Thresholds | None = None,
         methods: Sequence[str] | str = "grad_cam",
         targets: Any = "label",
         name: str = "",
@@ -74,6 +84,66 @@ class AttentionRegression:
             An argument is wrong; no baseline is written.
         """
         __tracebackhide__ = True
+        options = {"layer": layer, "methods": methods, "targets": targets, "batch_size": batch_size}
+        (report,) = self._check({"now": net}, probe, rules, name, options)
+        return report
+
+    def check_seeds(
+        self,
+        nets: Callable[[int], gluon.Block] | Sequence[gluon.Block],
+        probe: ProbeSet,
+        *,
+        seeds: Iterable[int] = range(3),
+        layer: Any = None,
+        rules: Thresholds | None = None,
+        methods: Sequence[str] | str = "grad_cam",
+        targets: Any = "label",
+        name: str = "",
+        batch_size: int = 16,
+    ) -> tuple[Report, ...]:
+        """Fail the test unless nets of several seeds look where those of the baseline looked.
+
+        The baseline learns from them how much seeds differ, which a single net cannot tell. Each net has to
+        comply by itself.
+
+        Parameters
+        ----------
+        nets : callable, or sequence of Block
+            A function of the seed that returns a trained net; or the nets themselves, at least two.
+        seeds : iterable of int
+            What the function is called with.
+        probe, layer, rules, methods, targets, name, batch_size
+            As for `check`.
+
+        Returns
+        -------
+        tuple of Report
+            One for each net, all passed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is wrong; no baseline is written.
+        """
+        __tracebackhide__ = True
+        made = {f"seed {seed}": nets(seed) for seed in seeds} if callable(nets) else None
+        named = {f"net {i}": net for i, net in enumerate(nets)} if made is None else made  # type: ignore[arg-type]
+        if len(named) < 2:
+            raise ValueError(
+                f"several nets must be at least 2, got {len(named)}; for one net there is check(net, probe)"
+            )
+        options = {"layer": layer, "methods": methods, "targets": targets, "batch_size": batch_size}
+        return self._check(named, probe, rules, name, options)
+
+    def _check(
+        self,
+        nets: Mapping[str, gluon.Block],
+        probe: ProbeSet,
+        rules: Thresholds | None,
+        name: str,
+        options: dict[str, Any],
+    ) -> tuple[Report, ...]:
+        __tracebackhide__ = True
         file_name = _file_name(self._test.split("::", 1)[-1]) + (f"+{_file_name(name)}" if name else "")
         path = self._folder / f"{file_name}.npz"
         if path in self._checked:
@@ -87,26 +157,40 @@ class AttentionRegression:
             )
         if rules is not None:
             parse_rules(rules)
-        result = explain(net, probe, methods, layer=layer, targets=targets, batch_size=batch_size)
-        now = take(result, probe, step=0, when="now")
-        made = Baseline.from_snapshots(now, probe, [self._test])
-        alone = compare(now, made, rules, probe=probe)
-        if not alone.passed:
-            told = self._pictured(alone, probe, path)
+        taken = [take(explain(net, probe, **options), probe, step=0, when=when) for when, net in nets.items()]
+        sources = [self._test if len(taken) == 1 else f"{self._test}, {one.when}" for one in taken]
+        made = Baseline.from_snapshots(taken, probe, sources)
+        vacuous = [one.doubt() for one in doubts(made) if one.vacuous]
+        if vacuous and rules is None:
+            told = "\n".join(vacuous)
+            pytest.fail(
+                f"{told}\n\na baseline of these nets would forbid nothing; none was written", pytrace=False
+            )
+        alone = [compare(one, made, rules, probe=probe) for one in taken]
+        if not all(report.passed for report in alone):
+            told = self._told(alone, made, probe, path)
             pytest.fail(f"{told}\n\nthese rules fail whatever the baseline; none was written", pytrace=False)
         if not path.exists():
+            self._told(alone, made, probe, path)
             self._write(made, path, "there was no attention baseline yet")
         try:
             baseline = Baseline.load(path)
-            report = compare(now, baseline, rules, probe=probe)
+            reports = tuple(compare(one, baseline, rules, probe=probe) for one in taken)
         except (NotComparableError, ValueError, OSError) as error:
             self._fail(made, path, str(error))
-        if not report.passed:
-            self._fail(made, path, str(self._pictured(report, probe, path)))
-        return report
+        told = self._told(reports, baseline, probe, path)
+        if not all(report.passed for report in reports):
+            self._fail(made, path, told)
+        return reports
 
-    def _pictured(self, report: Report, probe: ProbeSet, path: Path) -> Report:
-        return save_picture(report, probe, self._pictures / f"{path.stem}.png")
+    def _told(self, reports: Sequence[Report], baseline: Baseline, probe: ProbeSet, path: Path) -> str:
+        """The reports that failed, with a picture of each; and the page about all, if one is asked for."""
+        failed = [report for report in reports if not report.passed]
+        places = [f"{path.stem}{f'-{i}' * (len(failed) > 1)}.png" for i in range(len(failed))]
+        drawn = [save_picture(report, probe, self._pictures / place) for report, place in zip(failed, places)]
+        if self._pages is not None:
+            write_page(self._pages, f"{self._folder.name}.{path.stem}", self._test, reports, baseline, probe)
+        return "\n\n".join(map(str, drawn))
 
     def _fail(self, made: Baseline, path: Path, reason: str) -> None:
         __tracebackhide__ = True

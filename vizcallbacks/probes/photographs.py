@@ -9,9 +9,12 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import Callable
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from ..files import memory, open_regular
 
 IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
@@ -19,7 +22,10 @@ IMAGE_ENDINGS = (
 )
 """What is taken for a photograph in a folder; the contents then decide."""
 
-MAX_PIXELS = 2**27  # more than the 108 million of telephones; reading them takes a gigabyte
+MAX_PIXELS = 2**27  # more than the 108 million of telephones
+BYTES_PER_PIXEL = (
+    26  # that reading takes at most: measured for JPEG 2000 with transparency; PNG and JPEG take 11
+)
 MAX_RATIO = 100  # of the sides: its short side enlarged to a net's size, a long strip would fill the memory
 
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "JPEG2000", "PPM")
@@ -63,14 +69,14 @@ def read_photograph(path) -> np.ndarray:
     OSError
         There is no such file, or it may not be read.
     ValueError
-        It is no such file, is damaged, has more than `MAX_PIXELS` pixels or one side more than `MAX_RATIO` times
+        It is no such file, is damaged, has more than `most_pixels` pixels or one side more than `MAX_RATIO` times
         the other, or values whose range is not known (float, 32 bits). The message names the file.
     """
     path = os.fsdecode(path)
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+    if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{path!r} must be an image, but is no file; give files, or folders with files")
     Image.init()  # all of Pillow's readers, or it fails on names of formats that it has not loaded yet
-    with open(path, "rb") as file, _strict(), warnings.catch_warnings():
+    with open_regular(path) as file, _strict(), warnings.catch_warnings():
         # Pillow warns of damaged remarks beside the pixels, and of large pictures, for which the limit is below
         warnings.simplefilter("ignore")
         try:
@@ -79,7 +85,7 @@ def read_photograph(path) -> np.ndarray:
                 if not fault:
                     return _pixels(image)
         except Image.DecompressionBombError:
-            fault = f"has far more than {MAX_PIXELS // 10**6} million pixels; make it smaller first"
+            fault = f"has far more than {_BOUND.format(most_pixels() / 1e6)}; make it smaller first"
         except UnidentifiedImageError:
             fault = (
                 "cannot be read as one: JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000 and PPM can; convert it "
@@ -90,6 +96,14 @@ def read_photograph(path) -> np.ndarray:
                 f"{path!r} must be an image, but cannot be read as one ({error}); repair or remove it"
             ) from error
     raise ValueError(f"{path!r} must be an image, but {fault}")
+
+
+def most_pixels() -> int:
+    """The most pixels that a photograph may have here: `MAX_PIXELS`, or what half of the memory is enough for."""
+    return min(MAX_PIXELS, memory() // 2 // BYTES_PER_PIXEL)
+
+
+_BOUND = "{:.3g} million pixels, the most that is read with the memory here"
 
 
 @contextlib.contextmanager
@@ -151,10 +165,9 @@ def _walk(root: str, leave_out: str | None, faults: list[str]) -> Iterator[str]:
 def _fault(image: Image.Image) -> str:
     """What keeps a picture from being read, known before its pixels are; or ""."""
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        return (
-            f"has {width} x {height} pixels, more than {MAX_PIXELS // 10**6} million; make it smaller first"
-        )
+    if width * height > most_pixels():
+        bound = _BOUND.format(most_pixels() / 1e6)
+        return f"has {width} x {height} pixels, more than {bound}; make it smaller first"
     if max(width, height) > MAX_RATIO * min(width, height):
         return f"has {width} x {height} pixels, one side over {MAX_RATIO} times the other; crop it first"
     if image.mode in ("I", "F") and not _is_deep(image):
@@ -168,19 +181,44 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
 
 
+STRIP = (
+    2**22
+)  # pixels that are converted at a time: whole pictures beside the first would take several times its memory
+
+
 def _pixels(image: Image.Image) -> np.ndarray:
+    convert = _converter(image)
+    image = _upright(image)
+    width, height = image.size
+    rows = max(1, STRIP // width)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        pixels[top:below] = convert(image.crop((0, top, width, below)))
+    return pixels
+
+
+def _converter(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
+    """What makes RGB (or grey, (h, w, 1)) of a strip of the picture."""
     if _is_deep(image):
         # Pillow turns white and black of such TIFFs (PhotometricInterpretation 0) for 8 bits only
         is_negative = getattr(image, "tag_v2", {}).get(262) == 0
-        upper = np.asarray(_upright(image)).astype(np.int32) >> 8
-        grey = np.clip(255 - upper if is_negative else upper, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    image = _upright(image)
+        return lambda strip: _upper_bits(strip, is_negative)
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+        return _over_white
+    return lambda strip: np.asarray(strip.convert("RGB"))
+
+
+def _upper_bits(strip: Image.Image, is_negative: bool) -> np.ndarray:
+    upper = np.asarray(strip).astype(np.int32) >> 8
+    return np.clip(255 - upper if is_negative else upper, 0, 255).astype(np.uint8)[..., None]
+
+
+def _over_white(strip: Image.Image) -> np.ndarray:
+    white = Image.new("RGBA", strip.size, "white")
+    return np.asarray(Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB"))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # a copy would take its memory once more
+    return image
