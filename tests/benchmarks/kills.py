@@ -78,8 +78,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         way = WAYS[number % len(WAYS)]
         process = start(folder, first, way)
         wait_for(folder, first + 3)
-        if holes:
-            check_told(folder, holes, found)
+        check_told(folder, holes, found)
         time.sleep(chance.uniform(shortest, longest))
         end(process, SIGNALS.get(way, signal.SIGTERM))
         taken = steps_taken(folder)
@@ -88,7 +87,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         found.kills, found.taken = number + 1, len(taken)
         found.lost.setdefault(way, []).append(len(missing))
         found.not_last += missing not in ([], taken[-1:])
-        holes += missing
+        holes = missing
         first = taken[-1] + 1
     process = start(folder, first, "kill", steps=2)
     os.waitpid(process, 0)

@@ -4,15 +4,14 @@
 
 Runs in a mount namespace of its own (``unshare``), on a tmpfs of 400 MB. The training takes a snapshot after each
 step and then saves a checkpoint, on another disk. Every few seconds one thing happens: the disk is filled,
-emptied, made read-only or writable, or the training is ended by SIGKILL or SIGTERM; after an end the disk is put in
-order, and the training goes on from its checkpoint. In the end the same steps are trained once without trouble:
+emptied, made read-only or writable, or the training is ended by SIGKILL or SIGTERM; after an end the disk is put
+in order, and the training goes on from its checkpoint. In the end the same steps are trained once without trouble:
 what is on disk must equal that to the bit, and what is not must have been told.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import logging
 import os
@@ -44,7 +43,7 @@ class Soaked:
     """What became of the run."""
 
     steps: int = 0
-    events: collections.Counter = field(default_factory=collections.Counter)
+    events: dict[str, int] = field(default_factory=dict)
     stored: int = 0
     different: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
@@ -145,7 +144,7 @@ def soak(folder: Path, minutes: float, seed: int, pause: float = 0.25) -> Soaked
     while time.monotonic() < over:
         time.sleep(chance.uniform(1, 8))
         event = chance.choice(EVENTS)
-        found.events[event] += 1
+        found.events[event] = found.events.get(event, 0) + 1
         if event in ("kill", "term"):
             os.kill(process, signal.SIGKILL if event == "kill" else signal.SIGTERM)
             os.waitpid(process, 0)
