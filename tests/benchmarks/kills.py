@@ -11,6 +11,7 @@ and the pictures of all snapshots that are there must be in the event files.
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
 import random
@@ -19,6 +20,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,8 +78,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         way = WAYS[number % len(WAYS)]
         process = start(folder, first, way)
         wait_for(folder, first + 3)
-        if holes:
-            check_told(folder, holes, found)
+        check_told(folder, holes, found)
         time.sleep(chance.uniform(shortest, longest))
         end(process, SIGNALS.get(way, signal.SIGTERM))
         taken = steps_taken(folder)
@@ -86,7 +87,7 @@ def run(folder: Path, count: int, seed: int, shortest: float = 0.05, longest: fl
         found.kills, found.taken = number + 1, len(taken)
         found.lost.setdefault(way, []).append(len(missing))
         found.not_last += missing not in ([], taken[-1:])
-        holes += missing
+        holes = missing
         first = taken[-1] + 1
     process = start(folder, first, "kill", steps=2)
     os.waitpid(process, 0)
@@ -110,9 +111,9 @@ def start(folder: Path, first: int, way: str, steps: int | None = None) -> int:
             child(folder, first, way, steps)
             code = 0
         except KeyboardInterrupt:
-            import atexit
-
             atexit._run_exitfuncs()  # as the interpreter would
+        except Exception:
+            (folder / "log.txt").write_text(traceback.format_exc())
         finally:
             os._exit(code)
     return process
@@ -159,9 +160,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    folder = (
-        tempfile.mkdtemp()
-    )  # a TemporaryDirectory would be removed by the first forked process that exits
+    folder = tempfile.mkdtemp()  # the first forked process that exits would remove a TemporaryDirectory
     try:
         found = run(Path(folder), arguments.count, arguments.seed)
     finally:

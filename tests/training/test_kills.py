@@ -149,6 +149,12 @@ def test_a_run_without_event_files_gets_its_newest_pictures_back(tmp_path):
         ([0, 2, 3, 4, 6, 8, 9, 10, 12], 14, ""),
         ([0, 2, 3, 4, 6, 8, 9, 10, 12], 20, "between steps 12 and 20;"),
         ([], 7, ""),
+        (
+            [step for step in range(91) if step % 10 != 5 and step % 7],
+            91,
+            "8 earlier ones, step 45, step 49, steps 55 to 56, step 63, step 65, step 70, step 75, step 77, "
+            "steps 84 to 85;",
+        ),
         ([3], 7, ""),  # nothing tells how far apart they are
     ],
 )

@@ -82,7 +82,7 @@ def conv_layers(blocks: Iterable[tuple[gluon.Block, str]]) -> dict[str, ConvLaye
         if isinstance(block, gluon.nn.Conv2D):
             found[path] = block
         elif isinstance(block, gluon.SymbolBlock):
-            for node in ordered(read(block._cached_graph[1].tojson())):
+            for node in ordered(read(block._cached_graph[1])):
                 if node.op == "Convolution" and node.attrs["kernel"].count(",") == 1:
                     name = node.name[: -len("_fwd")] if node.name.endswith("_fwd") else node.name
                     found[f"{path}.{name}" if path else name] = GraphLayer(block, name, node.name)

@@ -174,7 +174,7 @@ def _entries(arrays: Sequence) -> list[Entry | None]:
     """Where arrays are in the record, all in one graph; None for those that are not."""
     recorded = [_name(array) is not None for array in arrays]
     symbols = [autograd.get_symbol(array) for array, is_in in zip(arrays, recorded) if is_in]
-    ends = iter(read(mx.sym.Group(symbols).tojson()) if symbols else ())
+    ends = iter(read(mx.sym.Group(symbols)) if symbols else ())
     return [next(ends) if is_in else None for is_in in recorded]
 
 

@@ -292,7 +292,7 @@ def _sum(known, part, compiled: bool):
 def _record_of(array) -> list[Entry]:
     """The graph of an array's record; none if it has none."""
     try:
-        return read(autograd.get_symbol(array).tojson())
+        return read(autograd.get_symbol(array))
     except mx.MXNetError as error:
         if "not part of a computation graph" in str(error):
             return []

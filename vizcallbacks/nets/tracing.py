@@ -124,7 +124,7 @@ def read_marked(
     outputs: Sequence, marks: Sequence[tuple[Any, Any]], blocks: Sequence[tuple[gluon.Block, str]]
 ) -> tuple[list[Entry], list[tuple[Any, Entry]]]:
     """The graph of symbols without the marks, and the runs of layers that were marked or are in closed graphs."""
-    ends = read(mx.sym.Group([*outputs, *(symbol for _, symbol in marks)]).tojson())
+    ends = read(mx.sym.Group([*outputs, *(symbol for _, symbol in marks)]))
     heads = ends[: len(ends) - len(marks)]
     at_marks: dict[Entry, Entry] = {end: end[0].inputs[0] for end in ends[len(heads) :]}
     runs = [(block, at_marks[end]) for (block, _), end in zip(marks, ends[len(heads) :])]
@@ -198,7 +198,7 @@ def graph_of_block(
         symbol = fresh
         if cached:
             inputs, symbol = cached
-            heads, runs = _found_in(read(symbol.tojson()), heads, runs, blocks)
+            heads, runs = _found_in(read(symbol), heads, runs, blocks)
     numbers = {one.name: number for number, one in enumerate(inputs)}
     parameters = {one.name: one for one in parameters_of(blocks)}
     parameters.update({one.name: one for is_arg, one in block._cached_op_args if not is_arg})

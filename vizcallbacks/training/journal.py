@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +25,9 @@ from .jobs import Job, Sink
 from .keeping import ALL, Keeping
 from .plan import Plan
 from .run_folder import RunFolder
+from .saving import Saving
 from .sinks import TENSORBOARD, Everywhere, Nowhere, SinkLog, open_sinks
 
-SAVING_SECONDS = 1.0  # a snapshot waits so long at most until the one before is on disk
 PAGE_SECONDS = 30.0  # the page waits so long at most for its newest snapshot
 REDRAWN = 24  # at most so many snapshots whose pictures an earlier process did not write are drawn anew
 
@@ -83,8 +82,7 @@ class Journal:
         self._newest: int | None = None
         self._report: Report | None = None
         self._written: Mapping[str, int] = {}
-        self._saved, self._stalled = threading.Event(), False
-        self._saved.set()
+        self._saving = Saving(self.folder)
         self.is_open = self.is_closed = False
 
     @property
@@ -186,7 +184,7 @@ class Journal:
             own = own[len(self.album.panel_tags) :]
         pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
         logged = self._logged([curves, *facts, *own, *pictures, *pages], taken)
-        jobs, spent = timed([self._saving(taken, given_up), *logged])
+        jobs, spent = timed([self._saving.job(taken, given_up), *logged])
         first = 2 + len(facts)
         for job in jobs[:first]:
             self.log.submit(self._everywhere(job))
@@ -206,29 +204,11 @@ class Journal:
             return jobs
         return [_unwritten([job], self._written) for job in jobs]
 
-    def _saving(self, taken: Snapshot, given_up: Sequence[int]) -> Job:
-        """The job that saves a snapshot; waits a little for that of the one before: so a kill loses one at most.
-
-        A disk that does not answer costs the training this once, until it answers.
-        """
-        if not self._stalled or self._saved.is_set():
-            self._stalled = not self._saved.wait(SAVING_SECONDS)
-        self._saved = saved = threading.Event()
-
-        def save(sink: Sink) -> None:
-            try:
-                self.folder.save(taken)
-                self.folder.give_up(given_up)
-            finally:
-                saved.set()
-
-        return save
-
     def _page_job(self, report: Report | None, last: bool = False) -> Job:
         """The job that writes the interactive page over all snapshots so far; the sinks get the last one."""
 
         def job(sink: Sink) -> None:
-            self._saved.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
+            self._saving.wait(PAGE_SECONDS)  # another thread saves the newest snapshot
             if not list_snapshots(self.run):  # none could be written, which the log has said
                 return
             self.folder.save_page(report)
@@ -255,6 +235,7 @@ class Journal:
                 for job in [*sheets, self._page_job(self._report, last=True)]:
                     self._pictures.submit(self._everywhere(job))
             self._pictures.close()
+            self.log.submit(self._saving.save_waiting)
             self.log.close()
             for log in self._more:
                 log.close()

@@ -219,7 +219,7 @@ def missing_steps(steps: Sequence[int], next_step: int, thinned: bool = False) -
     holes = [_hole(a, b, usual if regular else b - a) for a, b in zip(every, every[1:]) if b - a > usual]
     if not holes:
         return ""
-    told = holes if len(holes) <= 10 else [*holes[:9], f"and {len(holes) - 9} more"]
+    told = holes if len(holes) <= 10 else [f"{len(holes) - 9} earlier ones", *holes[-9:]]
     return f"snapshots are missing: {', '.join(told)}; an earlier process did not write them"
 
 
