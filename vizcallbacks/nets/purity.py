@@ -60,8 +60,6 @@ class Writes:
     def put_back(self) -> list[str]:
         """Put everything back; the places of the blocks that wrote arrays from before the pass."""
         written = list(self._before.values())
-        if written:
-            mx.nd.waitall()  # see `instrument`: nobody may read while MXNet lays weights out anew
         fresh = [_memory(array) for array in self._fresh] if written else []
         places = []
         with autograd.pause():
@@ -84,7 +82,12 @@ def shared(one: Any, other: Any) -> bool:
 
 
 def _memory(array: Any) -> tuple[int, int]:
-    """Where an array lies."""
+    """Where an array lies.
+
+    Asked while an operator that makes the array is under way, MXNet would allocate its memory twice, and the
+    values be lost: so all that is under way is waited for.
+    """
+    mx.nd.waitall()
     start = ctypes.c_void_p()
     mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(start)))
     size = int(np.prod(array.shape)) * np.dtype(array.dtype).itemsize
