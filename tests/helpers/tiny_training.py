@@ -28,9 +28,7 @@ from .nets import images, small_net
 
 
 def make_unwritable(run) -> None:
-    """Without rights to the folder; root, who has all, becomes somebody else. Not amid the writing of a file."""
-    while list(run.glob("attention/*.tmp")):
-        time.sleep(0.01)
+    """Without rights to the folder; root, who has all, becomes somebody else."""
     for folder in (run / "attention", run):
         os.chmod(folder, 0o500)
     if os.getuid() == 0:
@@ -58,12 +56,16 @@ EPOCHS = 4
 
 
 class Fault(EpochEnd):
-    def __init__(self, run, act):
-        self._run, self._act, self._epochs, self.priority = run, act, 0, 2000
+    def __init__(self, run, act, monitor):
+        self._run, self._act, self._monitor, self._epochs, self.priority = run, act, monitor, 0, 2000
 
     def epoch_end(self, estimator, *args, **kwargs):
         self._epochs += 1
         if self._epochs == 2:
+            if (
+                self._act is make_unwritable
+            ):  # amid the writing of a file nobody could remove what is half-written
+                assert self._monitor().flush()
             self._act(self._run)
 
 
@@ -91,7 +93,8 @@ def main(run: str, fault: str) -> None:
             (Path(run) / "attention").mkdir(parents=True)
             make_unwritable(Path(run))
         attention = vc.AttentionHandler(probe, run, image_format="png")
-        handlers, failures = [attention, Fault(Path(run), FAULTS[fault])], lambda: attention.monitor.failures
+        handlers = [attention, Fault(Path(run), FAULTS[fault], lambda: attention.monitor)]
+        failures = lambda: attention.monitor.failures  # noqa: E731
     workers = 0 if fault == "unwritable" else 2  # root's workers would not talk to somebody else
     loader = gluon.data.DataLoader(data, 4, shuffle=True, num_workers=workers)
     estimator.fit(loader, epochs=EPOCHS, event_handlers=handlers)

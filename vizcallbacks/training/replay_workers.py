@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Optional
@@ -65,10 +66,11 @@ def _gathered(
     client: Any, pickler: Any, jobs: Sequence[Job], checkpoints: Iterable[Checkpoint | None]
 ) -> Iterator[Answer]:
     """Answers in the order of the checkpoints, with a few tasks ahead. Dask runs a lost worker's tasks again."""
-    # the net's factory travels as bytes, so that a worker without its module can say so in words
-    sent = [
-        client.scatter(replace(job, make_net=_none), broadcast=len(jobs) == 1, hash=False) for job in jobs
-    ]
+    # the net's factory travels as bytes, so that a worker without its module can say so in words; what all
+    # checkpoints share is a task, not scattered data: that is lost with the worker that holds it
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")
+        sent = [client.submit(_same, replace(job, make_net=_none), pure=False) for job in jobs]
     factories = [pickler.dumps(job.make_net) for job in jobs]
     ahead = AHEAD * max(1, len(client.scheduler_info()["workers"]))
     waiting: list[list[Any]] = []
@@ -87,6 +89,11 @@ def _gathered(
             yield joined(client.gather(waiting.pop(0)))
     for futures in waiting:
         yield joined(client.gather(futures))
+
+
+def _same(job: Job) -> Job:
+    """In a worker: what many tasks take is sent once."""
+    return job
 
 
 def _none() -> None:
