@@ -174,6 +174,18 @@ def test_a_broken_environment_does_not_keep_tensorboard_from_starting(logdir, tm
         assert "scalars" in listed(client)
 
 
+def test_a_package_that_is_listed_twice_has_one_tab(logdir, tmp_path):
+    """As Python 3.9 lists one that is installed and lies where TensorBoard is started."""
+    again = tmp_path / "vizcallbacks_again-1.dist-info"
+    again.mkdir()
+    (again / "METADATA").write_text("Metadata-Version: 2.1\nName: vizcallbacks_again\nVersion: 1\n")
+    (again / "entry_points.txt").write_text(
+        "[tensorboard_plugins]\nattention = vizcallbacks.view.tab:AttentionTab\n"
+    )
+    with tensorboard(logdir, active, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}) as client:
+        assert document(client)["runs"]
+
+
 def test_the_door_imports_nothing_but_tensorboard():
     code = (
         "import sys, tensorboard.plugins.base_plugin as _; before = set(sys.modules);"
