@@ -12,7 +12,6 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
-
 _served: weakref.WeakSet[Any] = weakref.WeakSet()
 """The servers that have the tab: Python 3.9 lists a package twice that is installed and lies where it runs."""
 
