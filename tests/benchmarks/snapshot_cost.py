@@ -28,7 +28,7 @@ What was tried (steps: default methods / Grad-CAM and guided only):
 - BatchNorms folded into the convolutions before them. Floor, whole graph compiled with static memory, steps:
   mobilenet 0.72 > 0.53, resnet18 0.71 > 0.65, resnet50 0.67 > 0.58, cifar_resnet20 0.87 > 0.42; with dynamic
   memory, which is given back to the system in between, mobilenet 0.79. Kept, in segments with dynamic memory.
-- Rectifying gradients in place and adding them up by `elemwise_add`, which keeps oneDNN's layouts, lest memory is
+- Rectifying gradients in place and adding them up by `elemwise_add`, which keeps oneDNN's layouts: so no memory is
   faulted in anew for each activation. Kept.
 - Smaller batches, for the caches' sake: folded floor of mobilenet at 1, 2, 4, 8 images at a time 0.69, 0.61, 0.57,
   0.61, resnet18 0.91, 0.75, 0.69, 0.76, vgg16 at 1 and 2 0.59, 0.57 steps: not worth it.

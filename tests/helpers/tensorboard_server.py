@@ -53,7 +53,7 @@ def tensorboard(logdir, ready, option="--logdir", **more):
     ) as server:
         try:
             line = next(line for line in server.stderr if " at http://" in line)
-            threading.Thread(target=server.stderr.read, daemon=True).start()  # lest its pipe fills up
+            threading.Thread(target=server.stderr.read, daemon=True).start()  # or its pipe fills up
             client = Client(line.split(" at ")[1].split()[0])
             deadline = time.monotonic() + 60
             while not ready(client):

@@ -1,4 +1,4 @@
-"""Baselines: what is accepted, how much runs differ by themselves, and files that may be anybody's."""
+"""Baselines: what is accepted, how much runs differ without a fault, and files that may be anybody's."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def monitor_in(folder, **options):
 
 @functools.cache
 def plain(train, name):
-    """What the training ends in without us; with a second run, lest an unseeded test compares noise."""
+    """What the training ends in without us; a second run shows that it is no noise."""
     with tempfile.TemporaryDirectory() as folder:
         first, second = (train(CASES[name], Path(folder)) for _ in range(2))
     assert first == second

@@ -73,7 +73,7 @@ def sanity(
 
     Each array of weights is replaced by a copy whose values have changed places: their distribution stays, what
     was learnt goes. Cascading: first those of the last layer that has any, in the order of definition, then those
-    below it as well, down to all. The net has its own arrays back when the call ends, in any event, and neither it
+    below it as well, down to all. The net has its own arrays back at the call's end, also after an error, and neither it
     nor any random stream has moved. Classes explained stay those of the net as it is.
 
     Parameters

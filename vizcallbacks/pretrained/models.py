@@ -243,7 +243,7 @@ def load(
         installed; for a file of your own none are known.
     root : str or os.PathLike, optional
         The folder of the zoos' files. Default: theirs, ``$MXNET_HOME/models``, or ``~/.mxnet/models``. GluonCV
-        looks in ``$MXNET_HOME/models`` in any event, if that is set.
+        always looks in ``$MXNET_HOME/models``, if that is set.
     ctx : mx.Context, optional
         Where the weights go; default: the current context.
 

@@ -28,7 +28,7 @@ class EventLog:
     - `max_pending` jobs are waiting and none finishes within `wait_seconds`. Until one has finished, later
       submissions do not wait again: a disk that never answers costs the training `wait_seconds` once;
     - it or the disk raises: one warning for all errors of the system (OSError), one for each other kind of
-      exception. A job ends at its first failing write; independent work belongs into separate jobs.
+      exception. A job ends at its first failing write; put independent work into separate jobs.
 
     After a failing write the file is cut back to its last whole record. Every `retry_seconds` a job tries a
     new file beside it, in which the log goes on. A folder deleted in mid-run is not made again.

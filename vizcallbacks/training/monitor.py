@@ -75,7 +75,7 @@ class AttentionMonitor:
         JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
         When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
-        arguments raise in any event, when the monitor is made or at its first snapshot.
+        arguments always raise, when the monitor is made or at its first snapshot.
     max_overhead : float, optional
         The share of the training's time that snapshots may take, such as 0.05: where they would take more, only
         some of those asked for are taken (see `vizcallbacks.training.budget`). Default: all are.
