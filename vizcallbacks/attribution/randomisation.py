@@ -73,8 +73,8 @@ def sanity(
 
     Each array of weights is replaced by a copy whose values have changed places: their distribution stays, what
     was learnt goes. Cascading: first those of the last layer that has any, in the order of definition, then those
-    below it as well, down to all. When the call ends, also by an error, the net has its own arrays back, and neither
-    it nor any random stream has moved. Classes explained stay those of the net as it is.
+    below it as well, down to all. When the call ends or fails, the net has its own arrays back, and
+    neither it nor any random stream has moved. Classes explained stay those of the net as it is.
 
     Parameters
     ----------
