@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .attribution.explaining import channels_first, default_layer, explain, scored, taps
+from .attribution.explaining import explain
+from .attribution.layer_choice import channels_first, default_layer, scored, taps
 from .attribution.methods import grad_cam, upsample
 from .attribution.targets import target_of
 from .checks import as_numpy

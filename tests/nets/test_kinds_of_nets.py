@@ -8,7 +8,7 @@ import pytest
 from mxnet import gluon
 
 import vizcallbacks as vc
-from vizcallbacks.attribution.explaining import channels_first
+from vizcallbacks.attribution.layer_choice import channels_first
 from vizcallbacks.attribution.methods import METHODS
 
 from ..helpers.nets import Functional, images, small_net, state_of

@@ -14,7 +14,7 @@ from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..nets.receptive_field import receptive_fields
 from ..probes.probe_set import ProbeSet
-from .explaining import channels_first, scored
+from .layer_choice import channels_first, scored
 from .targets import target_of
 
 

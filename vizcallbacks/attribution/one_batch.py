@@ -1,0 +1,122 @@
+"""One batch of images: a forward pass, the walks backwards that methods need, and the methods on the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..nets.inputs import Inputs
+from ..nets.passes import Passes
+from ..nets.runner import Runner
+from ..nets.tape import IndependentError
+from .layer_choice import channels_first, default_layer, no_part, scored, taps
+from .methods import METHODS
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one batch gave; `maps` and `notes` for each of the layers."""
+
+    layers: list
+    maps: list[dict[str, np.ndarray]]
+    notes: list[dict[str, np.ndarray]]
+    outputs: np.ndarray | None
+    target: Target
+    scores: np.ndarray
+    remarks: tuple[str, ...]
+
+
+def explain_batch(
+    runner: Runner,
+    inputs: Inputs,
+    part: slice,
+    methods: Sequence[str],
+    layers: list | None,
+    target: Target,
+    batch_size: int,
+) -> Batch:
+    """One batch: a forward pass, then as many walks backwards as the methods need.
+
+    `layers` None: the default layer is looked for.
+    """
+    images, *extra = inputs.batch(part)
+    needs = needs_of(methods)
+    with inputs.told(images):
+        guided = "guided_gradient" in needs
+        image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
+        if layers is None and target.spatial:
+            run = runner.forward(images, None, extra, image=image, guided=guided)
+        elif layers is None:
+            run = runner.forward_to_last(images, extra, image=image, guided=guided)
+        else:
+            run = runner.forward(images, layers, extra, image=image, guided=guided)
+        try:
+            chosen, score = scored(run, target.pick(part))
+        except IndependentError as error:
+            if not layers or image:
+                raise
+            raise ValueError(no_part(runner, images, extra, target.pick(part), layers)) from error
+        outputs = chosen.answers(run.outputs)
+        remarks: tuple[str, ...] = ()
+        if layers is None:
+            found, remarks = default_layer(run, target.spatial)
+            layers = [found]
+        tapped = taps(run, layers, runner)
+        if layers and not any(run.tape.reached(tapped)):
+            raise ValueError(no_part(runner, images, extra, target.pick(part), layers))
+        shared: dict[str, Any] = {"images": inputs.images[part]}
+        plain = tapped + ([run.images] if "input_gradient" in needs else [])
+        gradients = run.tape.walk(plain, last=not guided) if plain else []
+        if "input_gradient" in needs:
+            shared["input_gradient"] = _single(gradients[-1])
+        if guided:
+            shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
+        activations = [tap.asnumpy() for tap in tapped]
+        score = score.asnumpy()
+        del run  # and with it the record: methods of many passes need the memory
+        shared["passes"] = Passes(
+            runner,
+            inputs.images[part],
+            inputs.to_net,
+            extra,
+            chosen.score,
+            batch_size,
+        )
+        maps, notes = [], []
+        for index in range(max(1, len(layers))):
+            own = {}
+            if layers:
+                own["activation"] = channels_first(layers[index], activations[index])
+                own["gradient"] = channels_first(layers[index], gradients[index])
+            applied = _apply(methods, {**shared, **own})
+            maps.append(applied[0])
+            notes.append(applied[1])
+    outputs = None if outputs is None else _single(outputs.asnumpy())
+    return Batch(layers, maps, notes, outputs, chosen, _single(score), remarks)
+
+
+def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
+    """Maps by method, and notes by "method/name"."""
+    maps: dict[str, np.ndarray] = {}
+    notes: dict[str, np.ndarray] = {}
+    for name in methods:
+        with np.errstate(all="ignore"):  # NaN and infinity of the net pass, and are drawn as undefined
+            found = METHODS[name].function(*(arrays[need] for need in METHODS[name].needs))
+        if isinstance(found, tuple):
+            found, more = found
+            notes.update({f"{name}/{key}": value for key, value in more.items()})
+        maps[name] = _single(found)
+    return maps, notes
+
+
+def needs_of(methods: Sequence[str]) -> set[str]:
+    """What methods need, together."""
+    return {need for name in methods for need in METHODS[name].needs}
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32, copy=False)
