@@ -17,7 +17,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     "nets": (2, {"ground", "probes"}, {"numpy", "tqdm"}),
     "attribution": (
         3,
-        {"ground", "nets", "probes", "measures", "pictures"},
+        {"ground", "nets", "probes", "measures"},
         {"numpy", "cv2", "scipy"},
     ),
     "pretrained": (3, {"ground", "probes"}, {"numpy"}),

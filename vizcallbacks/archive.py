@@ -26,7 +26,13 @@ _FACTS = "facts"
 _KINDS = "biufU"  # of NumPy's dtypes: what is written and read
 
 
-def write(path, format: str, schema: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    format: str,
+    schema: int,
+    arrays: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+) -> None:
     """Write a file under a temporary name beside `path`, then rename it.
 
     Parameters
@@ -62,7 +68,7 @@ def write(path, format: str, schema: int, arrays: Mapping[str, np.ndarray], fact
 
 
 @contextlib.contextmanager
-def replacing(path) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of the one at `path` when the block is left without an error.
 
     Raises
@@ -84,7 +90,9 @@ def replacing(path) -> Iterator[BinaryIO]:
         raise
 
 
-def read(path, format: str, schema: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read(
+    path: str | os.PathLike[str], format: str, schema: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what `write` wrote.
 
     Returns
@@ -147,7 +155,7 @@ _HEADER = re.compile(
 """The start of a .npy file as numpy writes it. Its own reader would have Python evaluate what stands there."""
 
 
-def _members(file) -> dict[str, np.ndarray]:
+def _members(file: BinaryIO) -> dict[str, np.ndarray]:
     left = os.fstat(file.fileno()).st_size  # bytes that members may take: they might claim to overlap
     arrays = {}
     with zipfile.ZipFile(file) as archive:

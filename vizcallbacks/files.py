@@ -14,7 +14,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 """Where Linux says how much memory a container may take, in its newer and its older way."""
 
 
-def open_regular(path, most: int | None = None) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
     """Open a regular file for reading.
 
     Parameters

@@ -17,6 +17,8 @@ The functions take one image and leave nothing behind. For many images, raw maps
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 import numpy as np
 
 from .attribution.explaining import explain
@@ -24,6 +26,7 @@ from .attribution.layer_choice import channels_first, default_layer, scored, tap
 from .attribution.methods import grad_cam, upsample
 from .attribution.targets import target_of
 from .checks import as_numpy
+from .mxnet_door import gluon, mx
 from .nets.blocks import find_layers
 from .nets.inputs import Inputs
 from .nets.instrument import instrumented
@@ -47,7 +50,13 @@ __all__ = [
 ]
 
 
-def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
+def visualize(
+    net: gluon.Block,
+    preprocessed_img: mx.nd.NDArray,
+    orig_img: Any,
+    conv_layer_name: str | None,
+    class_id: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The tutorial's three pictures of one image.
 
     Parameters
@@ -74,6 +83,19 @@ def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
     ValueError, TypeError
         More than one image; an `orig_img` of another size; a layer or class that the net does not have; weights
         that make the gradient NaN or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> from vizcallbacks.mxnet_door import mx, nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize(mx.init.Xavier())
+    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
+    >>> heat, guided, grey = gradcam.visualize(net, image, np.full((8, 8, 3), 128), None, class_id=1)
+    >>> heat.shape, guided.shape, grey.shape
+    ((8, 8, 3), (8, 8, 3), (8, 8))
     """
     image = _one_image(preprocessed_img)
     picture = _picture(orig_img)
@@ -89,10 +111,25 @@ def visualize(net, preprocessed_img, orig_img, conv_layer_name, class_id=None):
     return heat, grad_to_image(guided), grad_to_image(to_grayscale(guided))[..., 0]
 
 
-def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
+def get_conv_out_grad(
+    net: gluon.Block, image: mx.nd.NDArray, class_id: int | None = None, conv_layer_name: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """A Conv2D's output and the class score's gradient there, each (K, h, w) float32.
 
     Arguments and errors as in `visualize`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> from vizcallbacks.mxnet_door import mx, nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize(mx.init.Xavier())
+    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
+    >>> output, gradient = gradcam.get_conv_out_grad(net, image, class_id=1)
+    >>> output.shape, gradient.shape
+    ((4, 6, 6), (4, 6, 6))
     """
     images = _one_image(image)
     target = target_of(class_id, None, 1)
@@ -109,15 +146,27 @@ def get_conv_out_grad(net, image, class_id=None, conv_layer_name=None):
         return tuple(channels_first(layer, array)[0] for array in (tapped[0].asnumpy(), gradients[0]))
 
 
-def get_image_grad(net, image, class_id=None):
+def get_image_grad(net: gluon.Block, image: mx.nd.NDArray, class_id: int | None = None) -> np.ndarray:
     """The class score's gradient with respect to the image by guided backpropagation, (C, H, W) float32.
 
     Arguments and errors as in `visualize`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> from vizcallbacks.mxnet_door import mx, nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
+    >>> net.initialize(mx.init.Xavier())
+    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
+    >>> gradcam.get_image_grad(net, image, class_id=1).shape
+    (3, 8, 8)
     """
     return explain(net, _one_image(image), "guided_backprop", targets=class_id)["guided_backprop"][0]
 
 
-def get_cam(imggrad, conv_out, size=None):
+def get_cam(imggrad: Any, conv_out: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     """Grad-CAM, scaled to [0, 1].
 
     Parameters
@@ -132,6 +181,15 @@ def get_cam(imggrad, conv_out, size=None):
     -------
     ndarray, (H, W), float32, in [0, 1]
         All zero where nothing speaks for the class.
+
+    Examples
+    --------
+    The one channel speaks for the class in proportion to its output.
+
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.get_cam(np.ones((1, 1, 2), np.float32), np.array([[[1, 2]]], np.float32))
+    array([[0.5, 1. ]], dtype=float32)
     """
     if np.ndim(conv_out) != 3 or np.shape(imggrad) != np.shape(conv_out):
         raise ValueError(
@@ -142,8 +200,16 @@ def get_cam(imggrad, conv_out, size=None):
     return _unit((cam if size is None else upsample(cam, size))[0])
 
 
-def get_guided_grad_cam(cam, imggrad):
-    """Guided gradient (C, H, W) times class activation map (H, W)."""
+def get_guided_grad_cam(cam: np.ndarray, imggrad: Any) -> np.ndarray:
+    """Guided gradient (C, H, W) times class activation map (H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.get_guided_grad_cam(np.array([[0.5, 1]]), np.array([[[2, 2]], [[4, -4]]])).tolist()
+    [[[1.0, 2.0]], [[2.0, -4.0]]]
+    """
     if np.shape(cam) != np.shape(imggrad)[1:]:
         raise ValueError(
             f"cam must have the image's size, {np.shape(imggrad)[1:]}, got {np.shape(cam)}; "
@@ -152,7 +218,7 @@ def get_guided_grad_cam(cam, imggrad):
     return imggrad * cam
 
 
-def get_img_heatmap(orig_img, activation_map):
+def get_img_heatmap(orig_img: Any, activation_map: np.ndarray) -> np.ndarray:
     """A class activation map over the image, as `vizcallbacks.pictures.render.overlay` draws it.
 
     Parameters
@@ -165,6 +231,13 @@ def get_img_heatmap(orig_img, activation_map):
     Returns
     -------
     ndarray, (H, W, 3), uint8
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.get_img_heatmap(np.full((8, 8, 3), 128, np.uint8), np.eye(8)).shape
+    (8, 8, 3)
     """
     picture = _picture(orig_img)
     if np.shape(activation_map) != picture.shape[:2]:
@@ -179,13 +252,20 @@ def get_img_heatmap(orig_img, activation_map):
     return overlay(picture, activation_map, scale=1.0)
 
 
-def grad_to_image(gradient):
+def grad_to_image(gradient: np.ndarray) -> np.ndarray:
     """A gradient (C, H, W) as a picture, (H, W, C) uint8.
 
     With values below zero, zero is mid grey, brighter is positive; without, zero is black. Full strength is the
     99.5th percentile of the absolute values, as in
     `vizcallbacks.pictures.render.signed_picture`. (The tutorial draws from the minimum to the maximum, where a
     few extreme pixels leave all others one flat grey.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.grad_to_image(np.array([[[-1, 0, 1]]])).ravel()
+    array([  0, 128, 255], dtype=uint8)
     """
     if not np.isfinite(gradient).all():
         raise ValueError(
@@ -196,11 +276,18 @@ def grad_to_image(gradient):
     return np.rint(255 * shown).astype(np.uint8).transpose(1, 2, 0)
 
 
-def to_grayscale(cv2im):
+def to_grayscale(cv2im: np.ndarray) -> np.ndarray:
     """Absolute sum over channels of a gradient (C, H, W): (1, H, W) float32, in [0, 1].
 
     0 at its minimum and 1 from its 99th percentile on; from its maximum on where that percentile is the minimum;
     all zero where the sum is flat.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.to_grayscale(np.array([[[-1, 0, 3]], [[1, 0, -3]]]))[0, 0, :2].round(2)
+    array([0.34, 0.  ])
     """
     total = np.abs(cv2im).sum(axis=0, keepdims=True)
     low, high = total.min(), np.percentile(total, 99)
@@ -208,13 +295,22 @@ def to_grayscale(cv2im):
     return np.clip((total - low) / (high - low), 0, 1) if high > low else np.zeros_like(total)
 
 
-def set_capture_layer_name(name):
+def set_capture_layer_name(name: Any) -> NoReturn:
     """Refuse: the tutorial's module sets here, for every net of the process, which layer keeps its output.
 
     Raises
     ------
     RuntimeError
         Always, with the call that does it for one net.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.set_capture_layer_name("conv0")
+    Traceback (most recent call last):
+    ...
+    RuntimeError: no layer is captured by a switch ...
     """
     raise RuntimeError(
         "no layer is captured by a switch that all nets share and that stays on; drop this line, and name "
@@ -222,13 +318,22 @@ def set_capture_layer_name(name):
     )
 
 
-def set_guided_backprop(mode=True):
+def set_guided_backprop(mode: bool = True) -> NoReturn:
     """Refuse: the tutorial's module sets here, for every net of the process, how ReLUs pass gradients.
 
     Raises
     ------
     RuntimeError
         Always, with the call that does it for one net.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcallbacks import gradcam
+    >>> gradcam.set_guided_backprop(True)
+    Traceback (most recent call last):
+    ...
+    RuntimeError: ...
     """
     raise RuntimeError(
         "guided backpropagation is no switch that all nets share and that stays on; drop this line, and ask for "
@@ -237,7 +342,7 @@ def set_guided_backprop(mode=True):
     )
 
 
-def _one_image(image):
+def _one_image(image: mx.nd.NDArray):
     shape = np.shape(image)
     if len(shape) != 4 or shape[0] != 1:
         way = (
@@ -249,7 +354,7 @@ def _one_image(image):
     return check_images(image)
 
 
-def _one_layer(layer):
+def _one_layer(layer: Any):
     if isinstance(layer, (list, tuple)):
         raise TypeError(
             f"conv_layer_name must be one layer, got {len(layer)}; for several: vizcallbacks.explain(layer=[...])"
@@ -257,7 +362,7 @@ def _one_layer(layer):
     return layer
 
 
-def _picture(orig_img):
+def _picture(orig_img: Any):
     """(H, W, 3) uint8."""
     picture = as_numpy(orig_img)
     if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
@@ -277,10 +382,10 @@ def _picture(orig_img):
     return np.rint(picture).astype(np.uint8)
 
 
-def _is_scaled_to_one(picture):
+def _is_scaled_to_one(picture: np.ndarray):
     return picture.dtype.kind == "f" and 0 < picture.max() <= 1
 
 
-def _unit(values):
+def _unit(values: np.ndarray):
     highest = values.max()
     return values / highest if highest > 0 else values

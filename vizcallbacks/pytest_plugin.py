@@ -30,7 +30,7 @@ BEGAN = pytest.StashKey[float]()
 """When the session began, in seconds since the epoch; where pages are asked for."""
 
 
-def pytest_addoption(parser) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("vizcallbacks")
     group.addoption(
         "--accept-attention",
@@ -44,13 +44,13 @@ def pytest_addoption(parser) -> None:
     )
 
 
-def pytest_sessionstart(session) -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     folder = session.config.getoption("--attention-html")
     if folder is not None:
         session.config.stash[BEGAN] = time.time()
 
 
-def pytest_sessionfinish(session) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.getoption("--attention-html")
     if folder is not None and not hasattr(session.config, "workerinput"):  # not in a process of xdist
         from .cli.pytest_pages import write_index
@@ -59,7 +59,7 @@ def pytest_sessionfinish(session) -> None:
 
 
 @pytest.fixture
-def attention_regression(request, tmp_path) -> AttentionRegression:
+def attention_regression(request: pytest.FixtureRequest, tmp_path: Path) -> AttentionRegression:
     """Checks a net's attention against a baseline beside the test: `AttentionRegression.check`."""
     from .cli.pytest_checks import AttentionRegression
 

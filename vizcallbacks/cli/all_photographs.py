@@ -46,20 +46,20 @@ class Gathered:
         return [sheet, table]
 
 
-def most_probable(result, i: int) -> list[tuple[int, float]]:
+def most_probable(result: Any, i: int) -> list[tuple[int, float]]:
     """The TOP classes of an image with their probabilities, the most probable first."""
     probabilities = result.probabilities[i]
     order = np.argsort(-probabilities, kind="stable")[:TOP]
     return [(int(number), float(probabilities[number])) for number in order]
 
 
-def class_of(result, number: int) -> str:
+def class_of(result: Any, number: int) -> str:
     """ "tabby (281)", or "class 281" where the name is not known."""
     names = result.probe.class_names
     return f"{names[number]} ({number})" if names else f"class {number}"
 
 
-def _row(result, i: int, path: str, picture: str, target: int | None) -> dict:
+def _row(result: Any, i: int, path: str, picture: str, target: int | None) -> dict:
     """A photograph's line of the table."""
     row: dict = {"photograph": path, "picture": picture}
     if result.probabilities is None:
@@ -88,7 +88,7 @@ def _save_table(rows: Sequence[dict], path: str) -> None:
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _thumbnail(result, i: int, name: str) -> np.ndarray:
+def _thumbnail(result: Any, i: int, name: str) -> np.ndarray:
     """What the net saw, with the map of the first method over it, and the most probable class below."""
     method = next(iter(result.maps))
     drawn = tile(result.probe.pictures[i], result.maps[method][i], THUMBNAIL, DRAWN_AS[METHODS[method].shape])

@@ -58,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
         say(*message.rstrip("\n").split("\n"), file=file or sys.stderr)
 
 
-def _parser(asked: str | None, module) -> argparse.ArgumentParser:
+def _parser(asked: str | None, module: Any) -> argparse.ArgumentParser:
     """The whole command's parser; of the sub-commands only the one that is asked for has its arguments."""
     parser = _Parser(
         prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,7 @@ COLOURS = {
 SPLITS = {"train": slice(None, 1440), "validation": slice(1440, None)}
 
 
-def _any_other(labels, rng):
+def _any_other(labels: np.ndarray, rng: np.random.Generator):
     return (labels + rng.integers(1, 10, len(labels))) % 10
 
 
@@ -203,7 +204,7 @@ class _HeNormal(mx.init.Initializer):
         super().__init__()
         self._rng = rng
 
-    def _init_weight(self, name, arr):
+    def _init_weight(self, name: Any, arr: Any):
         arr[:] = self._rng.normal(0.0, np.sqrt(2.0 / np.prod(arr.shape[1:])), arr.shape)
 
 
@@ -267,7 +268,7 @@ def _extras():  # not imported at the top: `import vizcallbacks` needs neither
     return datasets, data
 
 
-def _background(rng):
+def _background(rng: np.random.Generator):
     """A random square of a random photograph, every other one mirrored, (48, 48, 3) float32."""
     photographs = _photographs()
     photograph = photographs[rng.integers(len(photographs))]
@@ -278,7 +279,7 @@ def _background(rng):
     return square[:, ::-1] if rng.random() < 0.5 else square
 
 
-def _strokes(grid, rng):
+def _strokes(grid: np.ndarray, rng: np.random.Generator):
     """A digit's cover of the picture at a random scale, rotation and place, (48, 48) float32 in [0, 1]."""
     full = grid.shape[0] * _UPSCALE
     smooth = cv2.GaussianBlur(cv2.resize(grid, (full, full), interpolation=cv2.INTER_CUBIC), (0, 0), 2.5)
@@ -291,7 +292,7 @@ def _strokes(grid, rng):
     return np.clip((ink - 0.38) / 0.24, 0.0, 1.0)
 
 
-def _drawn(background, strokes):
+def _drawn(background: np.ndarray, strokes: np.ndarray):
     """White strokes with a dark shadow, which keeps them readable on white, over the background; uint8."""
     shadow = cv2.GaussianBlur(cv2.dilate(strokes, np.ones((3, 3), np.uint8)), (0, 0), 1.5)[..., None]
     ground = background * (1.0 - 0.75 * shadow)

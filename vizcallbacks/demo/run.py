@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,7 +52,10 @@ class Outcome:
 
 
 def run(
-    logdir="runs/demo", epochs: int | None = None, seed: int = 0, quick: bool = False
+    logdir: str | os.PathLike[str] = "runs/demo",
+    epochs: int | None = None,
+    seed: int = 0,
+    quick: bool = False,
 ) -> dict[str, Outcome]:
     """Train a network on biased and one on honest data, watch both, check one by the other; print what came of it.
 
@@ -156,14 +161,14 @@ class Progress(gluon_estimator.TrainBegin, gluon_estimator.BatchEnd, gluon_estim
     def __init__(self, title: str, batches: int) -> None:
         self._title, self._batches = title, batches
 
-    def train_begin(self, estimator, *args, **kwargs) -> None:
+    def train_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self._bar = tqdm(total=self._batches, desc=self._title, unit="batch", mininterval=0.5)
 
-    def batch_end(self, estimator, *args, **kwargs) -> bool:
+    def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> bool:
         self._bar.update()
         return False
 
-    def train_end(self, estimator, *args, **kwargs) -> None:
+    def train_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self._bar.close()
 
 

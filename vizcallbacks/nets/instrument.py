@@ -39,6 +39,20 @@ def instrumented(net: gluon.Block) -> Iterator[Runner]:
         If the net is not initialised.
     RuntimeError
         If the net, or a part that it shares, is instrumented already.
+
+    Examples
+    --------
+    >>> import vizcallbacks as vc
+    >>> from vizcallbacks.mxnet_door import mx, nn
+    >>> net = nn.HybridSequential()
+    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.Dense(2))
+    >>> net.initialize()
+    >>> net(mx.nd.ones((1, 3, 8, 8))).shape
+    (1, 2)
+    >>> with vc.instrumented(net) as view:
+    ...     run = view.forward(mx.nd.ones((1, 3, 8, 8)))
+    >>> list(view.conv_layers), view.relus
+    (['0'], (1, 1))
     """
     blocks = block_paths(net)
     parameters = parameters_of(blocks)

@@ -40,11 +40,29 @@ class Instrumented:
 
 
 class Conv2D(Instrumented, gluon.nn.Conv2D):
-    """`mxnet.gluon.nn.Conv2D` with the same arguments, whose output and gradient can be read by `explain`."""
+    """`mxnet.gluon.nn.Conv2D` with the same arguments, whose output and gradient can be read by `explain`.
+
+    Examples
+    --------
+    >>> import vizcallbacks as vc
+    >>> from vizcallbacks.mxnet_door import mx
+    >>> layer = vc.nn.Conv2D(4, 3)
+    >>> layer.initialize()
+    >>> layer(mx.nd.ones((1, 3, 8, 8))).shape
+    (1, 4, 6, 6)
+    """
 
 
 class Activation(Instrumented, gluon.nn.Activation):
-    """`mxnet.gluon.nn.Activation` with the same arguments, which a guided pass can rectify."""
+    """`mxnet.gluon.nn.Activation` with the same arguments, which a guided pass can rectify.
+
+    Examples
+    --------
+    >>> import vizcallbacks as vc
+    >>> from vizcallbacks.mxnet_door import mx
+    >>> vc.nn.Activation("relu")(mx.nd.array([-1, 2])).asnumpy()
+    array([0., 2.], dtype=float32)
+    """
 
 
 @functools.cache

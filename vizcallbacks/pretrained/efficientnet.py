@@ -8,6 +8,7 @@ TensorFlow published it for small devices and others ported it to torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ..mxnet_door import gluon, nn
 
@@ -41,7 +42,9 @@ class EfficientNetLite(nn.HybridBlock):
     classes : int
     """
 
-    def __init__(self, stages: tuple[tuple[int, ...], ...] = LITE0, classes: int = 1000, **kwargs) -> None:
+    def __init__(
+        self, stages: tuple[tuple[int, ...], ...] = LITE0, classes: int = 1000, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
@@ -54,7 +57,7 @@ class EfficientNetLite(nn.HybridBlock):
             self.features.add(nn.Dropout(0.2))
             self.output = nn.Dense(classes, in_units=_HEAD)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any):
         return self.output(self.features(x))
 
 
@@ -64,7 +67,9 @@ class MBConv(nn.HybridBlock):
     The input is added where it has the output's shape. (N, C, h, w) -> (N, channels, h / stride, w / stride).
     """
 
-    def __init__(self, into: int, channels: int, kernel: int, stride: int, expansion: int, **kwargs) -> None:
+    def __init__(
+        self, into: int, channels: int, kernel: int, stride: int, expansion: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         wide = into * expansion
         self._adds = stride == 1 and into == channels
@@ -73,7 +78,7 @@ class MBConv(nn.HybridBlock):
             self.depthwise = ConvUnit(wide, wide, kernel, stride, groups=wide)
             self.project = ConvUnit(wide, channels, 1, activation=False)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any):
         wide = x if self.expand is None else self.expand(x)
         narrow = self.project(self.depthwise(wide))
         return x + narrow if self._adds else narrow
@@ -95,7 +100,7 @@ class ConvUnit(nn.HybridBlock):
         stride: int = 1,
         groups: int = 1,
         activation: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         before = (kernel - stride) // 2
@@ -108,7 +113,7 @@ class ConvUnit(nn.HybridBlock):
             )
             self.norm = nn.BatchNorm(epsilon=_EPSILON, in_channels=channels)
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any):
         if self._pad is not None:
             x = F.pad(x, mode="constant", pad_width=self._pad, constant_value=0)
         x = self.norm(self.conv(x))

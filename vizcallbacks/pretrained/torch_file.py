@@ -97,7 +97,7 @@ class _Tensor:
 
     __slots__ = ("_key", "_kind", "_offset", "_shape", "_size", "_strides")
 
-    def __init__(self, storage, offset, shape, strides) -> None:
+    def __init__(self, storage: Any, offset: Any, shape: Any, strides: Any) -> None:
         mark, kind, key, device, size, part = storage
         facts = (size, offset, *shape, *strides)
         if not all(type(number) is int and 0 <= number < 2**63 for number in facts):
@@ -133,7 +133,9 @@ class _Rebuild:
 
     __slots__ = ()
 
-    def __call__(self, storage, offset, shape, strides, requires_grad, hooks, *more) -> _Tensor:
+    def __call__(
+        self, storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any, hooks: Any, *more: Any
+    ) -> _Tensor:
         return _Tensor(storage, offset, shape, strides)
 
 
@@ -142,7 +144,7 @@ class _Ordered:
 
     __slots__ = ()
 
-    def __call__(self, pairs=()) -> OrderedDict:
+    def __call__(self, pairs: Any = ()) -> OrderedDict:
         return OrderedDict((_key(key), value) for key, value in pairs)
 
 

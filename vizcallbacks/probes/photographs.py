@@ -48,7 +48,7 @@ _DAMAGE = (
 """What Pillow's readers raise on bytes that are not theirs."""
 
 
-def read_photograph(path) -> np.ndarray:
+def read_photograph(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a photograph from a file.
 
     The first picture of a file with several (animated GIF and WebP, TIFF of many pages, a telephone's MPO).

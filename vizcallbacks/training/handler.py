@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ..checks import check_whole
 from ..mxnet_door import estimator as gluon_estimator
@@ -62,7 +63,7 @@ class AttentionHandler(
     def __init__(
         self,
         probe: ProbeSet,
-        logdir,
+        logdir: Any,
         epoch_period: int | None = 1,
         batch_period: int | None = None,
         before_training: bool = True,
@@ -73,7 +74,7 @@ class AttentionHandler(
         rank: int | None = None,
         size: int | None = None,
         priority: int = 1000,
-        **options,
+        **options: Any,
     ) -> None:
         for name, period in (("epoch_period", epoch_period), ("batch_period", batch_period)):
             check_whole(name, period, 1, optional=True)
@@ -103,7 +104,7 @@ class AttentionHandler(
             raise RuntimeError("the handler has a monitor when fit has begun; call estimator.fit first")
         return self._monitor
 
-    def train_begin(self, estimator, *args, **kwargs) -> None:
+    def train_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         if self._monitor is not None:
             self._monitor.close()  # of a fit before, which an error may have ended
         behind = find_trained(estimator)
@@ -125,27 +126,27 @@ class AttentionHandler(
         if self.before_training:
             self._snapshot(estimator)
 
-    def batch_end(self, estimator, *args, **kwargs) -> bool:
+    def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> bool:
         self._batches += 1
         if self.batch_period and self._batches % self.batch_period == 0:
             self._snapshot(estimator)
         return self.monitor.should_stop
 
-    def epoch_end(self, estimator, *args, **kwargs) -> bool:
+    def epoch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> bool:
         self._epochs += 1
         just_taken = self.batch_period and self._batches % self.batch_period == 0
         if self.epoch_period and self._epochs % self.epoch_period == 0 and not just_taken:
             self._snapshot(estimator)
         return self.monitor.should_stop
 
-    def train_end(self, estimator, *args, **kwargs) -> None:
+    def train_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self.monitor.close()
 
     @property
     def _step(self) -> int:
         return self._batches if self.batch_period else self._epochs
 
-    def _snapshot(self, estimator) -> None:
+    def _snapshot(self, estimator: Any) -> None:
         if self._idle:
             return
         when = when_words(self._step, "batch" if self.batch_period else "epoch")
