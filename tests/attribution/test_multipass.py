@@ -13,73 +13,12 @@ from mxnet import gluon
 
 import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
-from vizcallbacks.attribution.multipass import (
-    integrated_gradients,
-    occlusion,
-    rise,
-    score_cam,
-    smooth_grad,
-    smooth_grad_squared,
-    var_grad,
-)
+from vizcallbacks.attribution.multipass import occlusion, rise, smooth_grad, smooth_grad_squared, var_grad
 
-from ..helpers.closed_form import QuadraticPasses
+from ..helpers.closed_form import QuadraticPasses, Scores, noise
 from ..helpers.nets import images, random_state, small_net, state_of
 
 MANY = tuple(name for name, method in METHODS.items() if "passes" in method.needs)
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-class Scores:
-    """Passes whose score is a function of the image, (C, H, W) -> number."""
-
-    def __init__(self, given, function):
-        self.images, self._function, self.seen = np.float32(given), function, []
-
-    def scores(self, batches, count, title):
-        batches = [np.array(batch) for batch in batches]
-        self.seen += batches
-        return np.float32([[self._function(image) for image in batch] for batch in batches])
-
-
-# Integrated Gradients
-
-
-def test_integrated_gradients_of_a_quadratic_are_exact():
-    passes = QuadraticPasses(noise(2, 3, 4, 5))
-    maps, notes = integrated_gradients(passes, steps=3)
-    expected = passes.a * passes.images + passes.b * passes.images**2 / 2
-    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(notes["completeness_gap"], 0, atol=1e-5)
-
-
-def test_the_completeness_gap_is_the_sum_minus_the_rise():
-    class Cubic(QuadraticPasses):
-        def scores(self, batches, count, title):
-            return np.array([(x**3).sum(axis=(1, 2, 3)) for x in batches], np.float32)
-
-        def gradients(self, batches, count, title):
-            for x in batches:
-                yield None, 3 * x**2
-
-    # one step: the midpoint rule takes 3 (x / 2)^2 for the mean of 3 t^2 x^2: x^3 3/4 in place of x^3
-    maps, notes = integrated_gradients(Cubic(np.float32([[[[2, -1]]]])), steps=1)
-    np.testing.assert_allclose(maps, [[[[6, -0.75]]]])
-    np.testing.assert_allclose(notes["completeness_gap"], [5.25 - 7])
-
-
-def test_integrated_gradients_of_a_net_are_complete():
-    net, batch = small_net(), images(3)
-    result = vc.explain(net, batch, "integrated_gradients", targets=[0, 1, 2])
-    zeros = net(mx.nd.zeros(batch.shape)).asnumpy()[range(3), [0, 1, 2]]
-    rise = result.scores - zeros
-    gap = result.notes["integrated_gradients/completeness_gap"]
-    total = result["integrated_gradients"].sum(axis=(1, 2, 3), dtype=np.float64)
-    np.testing.assert_allclose(gap, total - rise, atol=1e-6)
-    assert (np.abs(gap) < 0.02 * np.abs(rise)).all()
 
 
 # SmoothGrad
@@ -189,25 +128,6 @@ def test_occlusion_refuses_patches_that_leave_pixels_out(patch, stride):
     passes = Scores(np.ones((1, 1, 5, 5)), lambda x: x.sum())
     with pytest.raises(ValueError, match=f"patch must be .* 5 pixels .* got {patch} and {stride}"):
         occlusion(passes, patch, stride)
-
-
-# Score-CAM
-
-
-def test_score_cam_by_hand():
-    activation = np.float32([[[[0, 2], [4, 0]], [[7, 7], [7, 7]], [[-1, 0], [0, 1]]]])
-    image = np.float32([[[[1, 2], [3, 4]]]])
-    passes = Scores(image, lambda x: x.sum() / 10)
-    # masks: (0, .5; 1, 0), none (constant), (0, .5; .5, 1); scores: 0.4, -, 0.65
-    weights = np.exp([0.4, 0.65]) / np.exp([0.4, 0.65]).sum()
-    expected = np.maximum(weights[0] * activation[:, 0] + weights[1] * activation[:, 2], 0)
-    np.testing.assert_allclose(score_cam(activation, passes), expected, rtol=1e-6)
-    np.testing.assert_allclose(passes.seen[0], [[[[0, 1], [3, 0]]]])
-
-
-def test_score_cam_of_constant_maps_alone_is_dead():
-    passes = Scores(np.ones((1, 1, 4, 4)), lambda x: x.sum())
-    np.testing.assert_array_equal(score_cam(np.ones((1, 3, 2, 2), np.float32), passes), np.zeros((1, 2, 2)))
 
 
 # On nets

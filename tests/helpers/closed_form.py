@@ -26,3 +26,20 @@ class QuadraticPasses:
             yield (self.a * x + self.b * x**2 / 2).sum(axis=(1, 2, 3)), self.a + self.b * x
         assert made == count
         assert title
+
+
+class Scores:
+    """Passes whose score is a function of the image, (C, H, W) -> number."""
+
+    def __init__(self, given, function):
+        self.images, self._function, self.seen = np.float32(given), function, []
+
+    def scores(self, batches, count, title):
+        batches = [np.array(batch) for batch in batches]
+        self.seen += batches
+        return np.float32([[self._function(image) for image in batch] for batch in batches])
+
+
+def noise(*shape, seed=0):
+    """Seeded, normal, float32."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)

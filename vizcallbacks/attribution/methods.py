@@ -23,15 +23,9 @@ from .cams import (
     upsample,
     xgrad_cam,
 )
-from .multipass import (
-    integrated_gradients,
-    occlusion,
-    rise,
-    score_cam,
-    smooth_grad,
-    smooth_grad_squared,
-    var_grad,
-)
+from .multipass import occlusion, rise, smooth_grad, smooth_grad_squared, var_grad
+from .paths import integrated_gradients
+from .scored_cams import score_cam
 
 
 @dataclass(frozen=True)

@@ -19,38 +19,6 @@ import numpy as np
 from .cams import upsample
 
 
-def score_cam(activation, passes):
-    """Class activation map weighted by the score of the image seen through each map alone (Score-CAM).
-
-    ReLU(sum_k w_k A_k), w = softmax over k of y(x o s(U(A_k))), s scaling to [0, 1] from the map's minimum to
-    its maximum, U bilinear upsampling (Wang et al., 2019, algorithm 1, arXiv:1910.01279). No gradient is used:
-    one forward pass for each of the layer's K maps. Channels that are constant on an image are left out. The
-    authors' code weights by the class's probability instead; the score before the softmax is what the algorithm
-    says, and what other targets than classes have. The baseline's score, one number for each image, drops out
-    of the softmax.
-
-    Parameters
-    ----------
-    activation : ndarray, (N, K, h, w), float32
-    passes : Passes
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32, >= 0
-    """
-    low = activation.min(axis=(2, 3), keepdims=True)
-    span = activation.max(axis=(2, 3), keepdims=True) - low
-    unit = np.divide(activation - low, span, out=np.zeros_like(activation), where=span != 0)
-    size = passes.images.shape[2:]
-    masked = (passes.images * upsample(unit[:, k], size)[:, None] for k in range(unit.shape[1]))
-    scores = passes.scores(masked, unit.shape[1], "Score-CAM").T.astype(np.float64)
-    scores = np.where(span[:, :, 0, 0] != 0, scores, -np.inf)
-    highest = scores.max(axis=1, keepdims=True)
-    weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
-    weights /= np.where(highest == -np.inf, 1, weights.sum(axis=1, keepdims=True))
-    return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0).astype(np.float32)
-
-
 def smooth_grad(passes, samples=25, spread=0.15):
     """The gradient's mean over noisy copies of the image (SmoothGrad), signed.
 
@@ -140,35 +108,6 @@ def _noisy_gradients(passes, samples: int, spread: float, title: str) -> Iterato
 def seed_of(image: np.ndarray) -> int:
     """From an image's own bytes: the same wherever the image is."""
     return int.from_bytes(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()[:8], "little")
-
-
-def integrated_gradients(passes, steps=32):
-    """What each pixel adds to the score on the straight way from an image of zeros, signed.
-
-    (x - x') o mean gradient at x' + t (x - x'), x' = 0, by the midpoint rule, t = (j + 1/2) / steps
-    (Sundararajan et al., 2017, eq. 1 and 3, arXiv:1703.01365). The sum over an image must be y(x) - y(x'); by
-    how much it is not is the completeness gap. Zero is the net's own, after its normalisation.
-
-    Parameters
-    ----------
-    passes : Passes
-    steps : int
-
-    Returns
-    -------
-    ndarray, (N, C, H, W), float32
-    dict
-        "completeness_gap": (N,) float32, sum minus rise, in units of the score.
-    """
-    images = passes.images
-    path = (images * np.float32((j + 0.5) / steps) for j in range(steps))
-    total = np.zeros_like(images)
-    for _, gradient in passes.gradients(path, steps, "Integrated Gradients"):
-        total += gradient
-    maps = images * (total / np.float32(steps))
-    end, start = passes.scores([images, np.zeros_like(images)], 2, "Integrated Gradients").astype(np.float64)
-    gap = maps.sum(axis=(1, 2, 3), dtype=np.float64) - (end - start)
-    return maps, {"completeness_gap": gap.astype(np.float32)}
 
 
 def occlusion(passes, patch=None, stride=None):
