@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 
-def grad_cam(activation, gradient):
+def grad_cam(activation: np.ndarray, gradient: np.ndarray):
     """Class activation map weighted by mean gradients (Grad-CAM).
 
     ReLU(sum_k a_k A_k), a_k the mean over (h, w) of dy/dA_k (Selvaraju et al., 2017, eq. 1-2,
@@ -33,7 +33,7 @@ def grad_cam(activation, gradient):
     return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0)
 
 
-def grad_cam_plus_plus(activation, gradient):
+def grad_cam_plus_plus(activation: np.ndarray, gradient: np.ndarray):
     """Class activation map weighted by positive gradients, cells that share a map counting for each other.
 
     ReLU(sum_k w_k A_k), w_k = sum_ij alpha_ij ReLU(g_ij), alpha_ij = g^2 / (2 g^2 + g^3 S) = 1 / (2 + g S), S the
@@ -57,7 +57,7 @@ def grad_cam_plus_plus(activation, gradient):
     return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0)
 
 
-def xgrad_cam(activation, gradient):
+def xgrad_cam(activation: np.ndarray, gradient: np.ndarray):
     """Class activation map weighted by gradients, each cell's counting by its share of the map (XGrad-CAM).
 
     ReLU(sum_k w_k A_k), w_k = sum_ij (A_ij / sum_ab A_ab) g_ij (Fu et al., 2020, eq. 8, arXiv:2008.02312).
@@ -78,7 +78,7 @@ def xgrad_cam(activation, gradient):
     return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0)
 
 
-def layer_cam(activation, gradient):
+def layer_cam(activation: np.ndarray, gradient: np.ndarray):
     """Class activation map weighted cell by cell by positive gradients, for layers of any depth (LayerCAM).
 
     ReLU(sum_k ReLU(g_k) o A_k) (Jiang et al., 2021, eq. 5-6, doi:10.1109/TIP.2021.3089943). The authors scale the
@@ -95,7 +95,7 @@ def layer_cam(activation, gradient):
     return np.maximum((np.maximum(gradient, 0) * activation).sum(axis=1), 0)
 
 
-def hires_cam(activation, gradient):
+def hires_cam(activation: np.ndarray, gradient: np.ndarray):
     """What each cell adds to the score, to first order: activation times gradient (HiResCAM), signed.
 
     sum_k g_k o A_k (Draelos and Carin, 2020, eq. 4, arXiv:2011.08891), without a final ReLU. Where the layer is
@@ -113,7 +113,7 @@ def hires_cam(activation, gradient):
     return (gradient * activation).sum(axis=1)
 
 
-def eigen_cam(activation):
+def eigen_cam(activation: np.ndarray):
     """What the layer answers with most, whatever the class: its first principal component (EigenCAM), signed.
 
     The (h w, K) matrix of activations times its first right singular vector (Muhammad and Yeasin, 2020,
@@ -139,7 +139,7 @@ def eigen_cam(activation):
     return projected.reshape(count, height, width)
 
 
-def eigen_grad_cam(activation, gradient):
+def eigen_grad_cam(activation: np.ndarray, gradient: np.ndarray):
     """What activation times gradient agree on: the first principal component of g o A, signed (Eigen-Grad-CAM).
 
     `eigen_cam` of the products, so that the target counts (Gildenblat and contributors, pytorch-grad-cam, 2021,
@@ -156,7 +156,7 @@ def eigen_grad_cam(activation, gradient):
     return eigen_cam(activation * gradient)
 
 
-def upsample(maps, size):
+def upsample(maps: np.ndarray, size: tuple[int, ...]):
     """Resize maps bilinearly, pixel centres at halves (OpenCV's INTER_LINEAR).
 
     Parameters

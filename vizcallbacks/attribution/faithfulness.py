@@ -25,7 +25,9 @@ from .removal import mu_fidelity, road
 from .result import Attributions
 
 
-def deletion(probabilities, images, maps, classes, steps=50):
+def deletion(
+    probabilities: Callable, images: np.ndarray, maps: np.ndarray, classes: np.ndarray, steps: int = 50
+):
     """Area under the class's probability as pixels are set to zero, the map's highest first: (N,) in [0, 1].
 
     Lower is better: what the map marks was needed. Zero is the network's own, after its normalisation. Pixels
@@ -37,7 +39,14 @@ def deletion(probabilities, images, maps, classes, steps=50):
     return _area_under_curve(probabilities, images, np.zeros_like(images), maps, classes, steps)
 
 
-def insertion(probabilities, images, maps, classes, steps=50, sigma=5.0):
+def insertion(
+    probabilities: Callable,
+    images: np.ndarray,
+    maps: np.ndarray,
+    classes: np.ndarray,
+    steps: int = 50,
+    sigma: float = 5.0,
+):
     """Area under the class's probability as a blur turns sharp, the map's highest first: (N,) in [0, 1].
 
     Higher is better: what the map marks is enough. Steps, ties, area and source as in `deletion`. The start
@@ -47,7 +56,7 @@ def insertion(probabilities, images, maps, classes, steps=50, sigma=5.0):
     return _area_under_curve(probabilities, blurred(images, sigma), images, maps, classes, steps)
 
 
-def blurred(images, sigma=5.0):
+def blurred(images: np.ndarray, sigma: float = 5.0):
     """Images (N, C, H, W) under a Gaussian of `sigma` pixels, same shape and dtype.
 
     The window has RISE's 11 x 11 pixels. Beyond the edge there is nothing: the weights within the image are
@@ -60,7 +69,7 @@ def blurred(images, sigma=5.0):
     return (rows @ images @ columns.T).astype(images.dtype)
 
 
-def full_and_kept(probabilities, images, maps, classes):
+def full_and_kept(probabilities: Callable, images: np.ndarray, maps: np.ndarray, classes: np.ndarray):
     """Y and O of `average_drop`, `average_increase`: probability on the images and on what the maps keep.
 
     A map keeps L o image, L its positive part scaled to a maximum of 1 (Grad-CAM++, Chattopadhay et al.,
@@ -76,7 +85,7 @@ def full_and_kept(probabilities, images, maps, classes):
     return full, np.where(_ranks_pixels(maps) & (highest > 0), rest, np.nan)
 
 
-def average_drop(full, kept):
+def average_drop(full: np.ndarray, kept: np.ndarray):
     """Mean of max(0, Y - O) / Y in [0, 1], lower is better (Grad-CAM++, arXiv:1710.11063).
 
     `full` Y and `kept` O are probabilities (N,), as `full_and_kept` gives them. Images where either is NaN,
@@ -87,7 +96,7 @@ def average_drop(full, kept):
     return mean_defined(drop)[0]
 
 
-def average_increase(full, kept):
+def average_increase(full: np.ndarray, kept: np.ndarray):
     """Share of images in [0, 1] where O > Y, higher is better (Grad-CAM++, arXiv:1710.11063).
 
     `full` Y and `kept` O are probabilities (N,), as `full_and_kept` gives them; images where either is NaN
@@ -213,7 +222,14 @@ def ask_net(
     return found
 
 
-def _area_under_curve(probabilities, start, finish, maps, classes, steps):
+def _area_under_curve(
+    probabilities: Callable,
+    start: np.ndarray,
+    finish: np.ndarray,
+    maps: np.ndarray,
+    classes: np.ndarray,
+    steps: int,
+):
     pixels = maps[0].size
     if steps not in range(1, pixels + 1):
         raise ValueError(f"steps must be from 1 to the {pixels} pixels of an image, got {steps}")
@@ -228,7 +244,14 @@ def _area_under_curve(probabilities, start, finish, maps, classes, steps):
     return np.where(_ranks_pixels(maps), area, np.nan)
 
 
-def _removed(measure, probabilities, images, maps, classes, steps):
+def _removed(
+    measure: Callable,
+    probabilities: Callable,
+    images: np.ndarray,
+    maps: np.ndarray,
+    classes: np.ndarray,
+    steps: int,
+):
     images, maps, classes = _checked(images, maps, classes)
     check_whole("steps", steps)
     values = measure(
@@ -237,7 +260,7 @@ def _removed(measure, probabilities, images, maps, classes, steps):
     return np.where(_ranks_pixels(maps), values, np.nan)
 
 
-def _class_probabilities(probabilities, images, classes):
+def _class_probabilities(probabilities: Callable, images: np.ndarray, classes: np.ndarray):
     """(N,) float64: the probability of each image's class; raises if the callable gives anything else."""
     values = np.asarray(probabilities(images), dtype=np.float64)
     if values.ndim != 2 or len(values) != len(images):
@@ -255,12 +278,12 @@ def _class_probabilities(probabilities, images, classes):
     return np.clip(chosen, 0, 1)
 
 
-def _ranks_pixels(maps):
+def _ranks_pixels(maps: np.ndarray):
     """Where a map puts some pixel above another; `_checked` made those constant that are not finite."""
     return maps.max(axis=(1, 2)) > maps.min(axis=(1, 2))
 
 
-def _checked(images, maps, classes):
+def _checked(images: np.ndarray, maps: np.ndarray, classes: np.ndarray):
     """The arguments as arrays: images as given, maps float64 and all zero where not finite, classes int."""
     images, maps, classes = np.asarray(images), np.asarray(maps), np.asarray(classes)
     if images.ndim != 4 or 0 in images.shape or images.dtype.kind != "f":
@@ -278,7 +301,7 @@ def _checked(images, maps, classes):
     return images, np.where(finite[:, None, None], maps, 0).astype(np.float64), classes
 
 
-def _checked_scores(full, kept):
+def _checked_scores(full: np.ndarray, kept: np.ndarray):
     full, kept = np.asarray(full, dtype=np.float64), np.asarray(kept, dtype=np.float64)
     if full.ndim != 1 or full.shape != kept.shape:
         raise ValueError(f"full and kept must be (N,) each, got {full.shape} and {kept.shape}")

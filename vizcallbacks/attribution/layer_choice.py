@@ -13,7 +13,7 @@ from ..nets.tape import Pass
 from .target import Target
 
 
-def channels_first(layer, array: np.ndarray) -> np.ndarray:
+def channels_first(layer: Any, array: np.ndarray) -> np.ndarray:
     """A Conv2D's (N, K, h, w) from what it returns, in single precision."""
     axes = [layout_of(layer).index(letter) for letter in "NCHW"]
     return array.transpose(axes).astype(np.float32, copy=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Method:
     title: str
 
 
-def gradient(input_gradient):
+def gradient(input_gradient: np.ndarray):
     """The score's gradient with respect to the image, signed, dy/dx (Simonyan et al., 2013, arXiv:1312.6034).
 
     Parameters
@@ -74,7 +75,7 @@ def gradient(input_gradient):
     return input_gradient
 
 
-def saliency(input_gradient):
+def saliency(input_gradient: np.ndarray):
     """How much each pixel can change the score: max over channels of |dy/dx|.
 
     Simonyan et al., 2013, section 3.1, arXiv:1312.6034. (MXNet's tutorial gives this name to the absolute sum
@@ -91,7 +92,7 @@ def saliency(input_gradient):
     return np.abs(input_gradient).max(axis=1)
 
 
-def guided_backprop(guided_gradient):
+def guided_backprop(guided_gradient: np.ndarray):
     """Gradient that passes a ReLU only where it is positive and the ReLU was active, signed.
 
     R_in = 1[x > 0] 1[R_out > 0] R_out (Springenberg et al., 2014, arXiv:1412.6806). At other ReLU-like
@@ -108,7 +109,7 @@ def guided_backprop(guided_gradient):
     return guided_gradient
 
 
-def guided_grad_cam(activation, gradient, guided_gradient):
+def guided_grad_cam(activation: np.ndarray, gradient: np.ndarray, guided_gradient: np.ndarray):
     """Guided backpropagation where Grad-CAM looks: guided gradient times Grad-CAM, upsampled bilinearly.
 
     Selvaraju et al., 2017, section 3.2, arXiv:1610.02391. The map is not quantised before the product.
@@ -126,7 +127,7 @@ def guided_grad_cam(activation, gradient, guided_gradient):
     return guided_gradient * cam[:, None]
 
 
-def gradient_x_input(images, input_gradient):
+def gradient_x_input(images: np.ndarray, input_gradient: np.ndarray):
     """What each pixel adds to the score, to first order, counted from an image of zeros: x o dy/dx, signed.
 
     Shrikumar et al., 2016, arXiv:1605.01713. Zero is the net's own, after its normalisation.
@@ -177,7 +178,7 @@ METHODS: dict[str, Method] = {
 """Name -> `Method`. A new method is a function and a line here; the tests greet it."""
 
 
-def check_methods(names) -> tuple[str, ...]:
+def check_methods(names: Any) -> tuple[str, ...]:
     """Return `names`, one or a sequence, as a tuple.
 
     Raises

@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .cams import upsample
 
+if TYPE_CHECKING:
+    from ..nets.passes import Passes
 
-def smooth_grad(passes, samples=25, spread=0.15):
+
+def smooth_grad(passes: Passes, samples: int = 25, spread: float = 0.15):
     """The gradient's mean over noisy copies of the image (SmoothGrad), signed.
 
     mean over `samples` of dy/dx at x + noise, sigma = spread * (max x - min x) (Smilkov et al., 2017,
@@ -42,7 +46,7 @@ def smooth_grad(passes, samples=25, spread=0.15):
     return total / np.float32(samples)
 
 
-def smooth_grad_squared(passes, samples=25, spread=0.15):
+def smooth_grad_squared(passes: Passes, samples: int = 25, spread: float = 0.15):
     """The squared gradient's mean over noisy copies of the image (SmoothGrad-Squared).
 
     mean over `samples` of (dy/dx)^2 at x + noise, the same noise as `smooth_grad` (Hooker et al., 2019, section 3,
@@ -64,7 +68,7 @@ def smooth_grad_squared(passes, samples=25, spread=0.15):
     return total / np.float32(samples)
 
 
-def var_grad(passes, samples=25, spread=0.15):
+def var_grad(passes: Passes, samples: int = 25, spread: float = 0.15):
     """The gradient's variance over noisy copies of the image (VarGrad).
 
     The same noise as `smooth_grad`; variance over the `samples`, not corrected for their number (Adebayo et al.,
@@ -88,7 +92,7 @@ def var_grad(passes, samples=25, spread=0.15):
     return np.maximum(squares, 0) / np.float32(samples)
 
 
-def _noisy_gradients(passes, samples: int, spread: float, title: str) -> Iterator[np.ndarray]:
+def _noisy_gradients(passes: Passes, samples: int, spread: float, title: str) -> Iterator[np.ndarray]:
     """The gradient, (N, C, H, W), at `samples` noisy copies of the images."""
     images = passes.images
     generators = [np.random.default_rng(seed_of(image)) for image in images]
@@ -110,7 +114,7 @@ def seed_of(image: np.ndarray) -> int:
     return int.from_bytes(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()[:8], "little")
 
 
-def occlusion(passes, patch=None, stride=None):
+def occlusion(passes: Passes, patch: int | None = None, stride: int | None = None):
     """How far the score falls when a patch of the image is covered: for each pixel its patches' mean, signed.
 
     Patches of `patch` x `patch` pixels are set to zero, the net's own after its normalisation, at every
@@ -150,7 +154,7 @@ def occlusion(passes, patch=None, stride=None):
     return (drops / coverage).astype(np.float32)
 
 
-def rise(passes, masks=4000, cells=7, share=0.5):
+def rise(passes: Passes, masks: int = 4000, cells: int = 7, share: float = 0.5):
     """How far the score is above its mean where a pixel is seen, over random smooth masks (RISE), signed.
 
     sum_i (y(x o M_i) - mean y) M_i / (masks * share): M_i is a grid of `cells` x `cells` zeros and ones, each one

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from ..nets.passes import Passes
 
-def integrated_gradients(passes, steps=32):
+
+def integrated_gradients(passes: Passes, steps: int = 32):
     """What each pixel adds to the score on the straight way from an image of zeros, signed.
 
     (x - x') o mean gradient at x' + t (x - x'), x' = 0, by the midpoint rule, t = (j + 1/2) / steps

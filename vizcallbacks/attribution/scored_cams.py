@@ -5,12 +5,17 @@ Activations are (N, K, h, w) float32, maps (N, h, w) float32 at the layer's reso
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .cams import upsample
 
+if TYPE_CHECKING:
+    from ..nets.passes import Passes
 
-def score_cam(activation, passes):
+
+def score_cam(activation: np.ndarray, passes: Passes):
     """Class activation map weighted by the score of the image seen through each map alone (Score-CAM).
 
     ReLU(sum_k w_k A_k), w = softmax over k of y(x o s(U(A_k))), s scaling to [0, 1] from the map's minimum to

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -179,13 +180,13 @@ def _give_memory_back() -> None:
         trim(0)
 
 
-def _check_class_names(result, model: PretrainedModel) -> None:
+def _check_class_names(result: Any, model: PretrainedModel) -> None:
     known, wanted = len(model.class_names), result.outputs.shape[1]
     if known not in (0, wanted):
         raise ValueError(f"--classes must name each of the net's {wanted} classes, got {known} names")
 
 
-def _heading(result, model: PretrainedModel) -> str:
+def _heading(result: Any, model: PretrainedModel) -> str:
     """What is the same for all photographs."""
     parts = [model.name]
     if result.layer is not None and any(METHODS[name].shape == "layer" for name in result.maps):
@@ -196,7 +197,7 @@ def _heading(result, model: PretrainedModel) -> str:
     return ", ".join(parts) + (f"\n{note}" if note else "")
 
 
-def _top(result, i: int) -> list[str]:
+def _top(result: Any, i: int) -> list[str]:
     if np.isnan(result.outputs[i]).any():
         return ["   the net's outputs are not numbers (NaN)"]
     if result.probabilities is None:
@@ -204,12 +205,12 @@ def _top(result, i: int) -> list[str]:
     return [f"   {p:.2f}  {class_of(result, number)}" for number, p in most_probable(result, i)]
 
 
-def _score(result, i: int) -> str:
+def _score(result: Any, i: int) -> str:
     """What is told of a net with one output, which has no classes."""
     return f"score {result.scores[i]:.4g}"
 
 
-def _asked(result, i: int, target: int | None) -> list[str]:
+def _asked(result: Any, i: int, target: int | None) -> list[str]:
     """The class of --target with its probability, unless it is told already."""
     if target is None or result.probabilities is None or result.predictions[i] < 0:
         return []
@@ -218,7 +219,7 @@ def _asked(result, i: int, target: int | None) -> list[str]:
     return [f"   {result.probabilities[i, target]:.2f}  {class_of(result, target)}, asked for"]
 
 
-def _panel(result, i: int, target: int | None) -> np.ndarray:
+def _panel(result: Any, i: int, target: int | None) -> np.ndarray:
     """What the net saw, and its maps side by side."""
     predicted, probe = -1 if result.predictions is None else int(result.predictions[i]), result.probe
     is_other = target is not None and target != predicted and result.probabilities is not None
@@ -237,7 +238,7 @@ def _panel(result, i: int, target: int | None) -> np.ndarray:
     return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
 
 
-def _save_raw(result, i: int, path: str, model: PretrainedModel, out: str) -> None:
+def _save_raw(result: Any, i: int, path: str, model: PretrainedModel, out: str) -> None:
     arrays = {
         **{name: maps[i] for name, maps in result.maps.items()},
         "picture": result.probe.pictures[i],

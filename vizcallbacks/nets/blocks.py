@@ -38,7 +38,7 @@ def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
     seen: set[int] = set()
     found: list[tuple[gluon.Block, str]] = []
 
-    def visit(block, path):
+    def visit(block: gluon.Block, path: str):
         if id(block) in seen:
             return
         seen.add(id(block))

@@ -102,12 +102,12 @@ class Inputs:
         """All inputs of some images."""
         return [self.to_net(self.images[part]), *(self._moved(one[part], one.dtype) for one in self._extra)]
 
-    def _moved(self, array: np.ndarray, dtype):
+    def _moved(self, array: np.ndarray, dtype: Any):
         moved = mx.nd.array(array, ctx=self._context, dtype=dtype)
         return moved.as_np_ndarray() if mx.util.is_np_array() else moved
 
 
-def _context_and_type(net) -> tuple[Any, Any]:
+def _context_and_type(net: Any) -> tuple[Any, Any]:
     """Where the net's parameters are, and the type of its weights."""
     parameters = parameters_of(block_paths(net))
     context = next(
@@ -121,7 +121,7 @@ def _context_and_type(net) -> tuple[Any, Any]:
     return context, dtype
 
 
-def _check_cpu(net, dtype) -> None:
+def _check_cpu(net: Any, dtype: Any) -> None:
     """Refuse what MXNet cannot run on the CPU, in clearer words than its own."""
     if dtype == np.float16:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -90,7 +91,7 @@ class Passes:
         images = self._to_net(np.concatenate(group))
         return self._runner.forward(images, [], extra, record=record, guided=False)
 
-    def _score(self, outputs, groups: int):
+    def _score(self, outputs: Any, groups: int):
         """Scores of all groups in a row; each is scored as the batch it stands for."""
         count = len(self.images)
         parts = [_part(outputs, slice(i * count, (i + 1) * count)) for i in range(groups)]
@@ -98,7 +99,7 @@ class Passes:
         return mx.nd.concat(*scores, dim=0)
 
 
-def _part(outputs, rows: slice):
+def _part(outputs: Any, rows: slice):
     if isinstance(outputs, (list, tuple)):
         parts = [_part(output, rows) for output in outputs]
         return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)

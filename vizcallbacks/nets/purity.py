@@ -116,7 +116,7 @@ def _contents(block: gluon.Block) -> dict[str, Any]:
     }
 
 
-def _put_back(before, streams, found: list[str]) -> None:
+def _put_back(before: Any, streams: Any, found: list[str]) -> None:
     random.setstate(streams[0])
     np.random.set_state(streams[1])
     for block, path, attributes, contents in before:

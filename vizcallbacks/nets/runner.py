@@ -87,7 +87,7 @@ class Runner:
 
     def forward(
         self,
-        images,
+        images: Any,
         layers: Sequence[ConvLayer] | None = None,
         extra: Sequence = (),
         *,
@@ -118,7 +118,7 @@ class Runner:
         return self._run(inputs, taps, record, image, guided)
 
     def forward_to_last(
-        self, images, extra: Sequence = (), *, image: bool = True, guided: bool = True
+        self, images: Any, extra: Sequence = (), *, image: bool = True, guided: bool = True
     ) -> Pass:
         """`forward`, keeping the last run of a Conv2D that depends on the image and whose output, larger than
         1 x 1, has a part in the net's.
@@ -132,7 +132,7 @@ class Runner:
                 return run
         return self._run(inputs, self._compiled(inputs).runs, True, image, guided)
 
-    def runs(self, images, extra: Sequence = ()) -> list[tuple[ConvLayer, Entry]]:
+    def runs(self, images: Any, extra: Sequence = ()) -> list[tuple[ConvLayer, Entry]]:
         """The runs of layers that depend on the image, in their order, with their outputs in the net's graph."""
         return self._compiled([one.as_nd_ndarray() for one in (images, *extra)]).runs
 

@@ -92,14 +92,14 @@ class Tape:
         self._leaves: dict[str, Leaf] = {}
         self._started: dict[int, Leaf] = {}
 
-    def start(self, array) -> Leaf:
+    def start(self, array: Any) -> Leaf:
         """Begin a piece of record at `array`, without copying it."""
         leaf = marked(array)
         made = Leaf(leaf, autograd.get_symbol(leaf).name)
         self._leaves[made.name] = self._started[id(leaf)] = made
         return made
 
-    def follow(self, output, heads: Sequence[Entry], sources: Mapping[str, Any], rectified: bool):
+    def follow(self, output: Any, heads: Sequence[Entry], sources: Mapping[str, Any], rectified: bool):
         """Take in the output of a compiled graph.
 
         Parameters
@@ -127,7 +127,7 @@ class Tape:
         self._pieces.append(Piece(_through(output, inputs), inputs, (leaf,), rectified, compiled=True))
         return leaf.array
 
-    def call(self, function, outputs: Sequence, sources: Sequence) -> list:
+    def call(self, function: Any, outputs: Sequence, sources: Sequence) -> list:
         """Take in a function in Python that has run already, with a backward of its own.
 
         Parameters
@@ -152,7 +152,7 @@ class Tape:
         self._pieces.append(Piece(_by_hand(function, outputs, places), inputs, made))
         return [leaf.array for leaf in made]
 
-    def close(self, score) -> None:
+    def close(self, score: Any) -> None:
         """Take in the last piece, which ends in `score`, (N,), one recorded number per image.
 
         Raises
@@ -245,7 +245,7 @@ class Tape:
         return next((i for i, piece in enumerate(self._pieces) if leaf in piece.leaves), -1)
 
 
-def marked(array):
+def marked(array: Any):
     """A view of an array from which MXNet records, whose gradient goes nowhere."""
     leaf = array.detach()
     # MXNet wants a buffer for the gradient; it stays empty, and so takes no memory, as walks get their own
@@ -260,7 +260,7 @@ def _sources(heads: Sequence[Entry], leaves: Mapping[str, Leaf]) -> tuple[Leaf, 
     return tuple(leaves[name] for name in names if name in leaves)
 
 
-def _through(output, inputs: tuple[Leaf, ...]) -> Callable[[list], list]:
+def _through(output: Any, inputs: tuple[Leaf, ...]) -> Callable[[list], list]:
     arrays = [leaf.array for leaf in inputs]
 
     def backward(heads: list) -> list:
@@ -271,7 +271,7 @@ def _through(output, inputs: tuple[Leaf, ...]) -> Callable[[list], list]:
     return backward
 
 
-def _by_hand(function, outputs: Sequence, places: list[int]) -> Callable[[list], list]:
+def _by_hand(function: Any, outputs: Sequence, places: list[int]) -> Callable[[list], list]:
     def backward(heads: list) -> list:
         given = [mx.nd.zeros_like(out) if head is None else head for head, out in zip(heads, outputs)]
         # a copy by NumPy, in the plain layout: MXNet may free what it hands to Python in oneDNN's
@@ -284,12 +284,12 @@ def _by_hand(function, outputs: Sequence, places: list[int]) -> Callable[[list],
     return backward
 
 
-def _sum(known, part, compiled: bool):
+def _sum(known: Any, part: Any, compiled: bool):
     # elemwise_add, unlike +, keeps oneDNN's layouts
     return mx.nd.elemwise_add(known, part, out=known if compiled else None)
 
 
-def _record_of(array) -> list[Entry]:
+def _record_of(array: Any) -> list[Entry]:
     """The graph of an array's record; none if it has none."""
     try:
         return read(autograd.get_symbol(array))

@@ -113,7 +113,7 @@ class Baseline:
         return cls._stacked(snapshots, names, class_names, sources)
 
     @classmethod
-    def _stacked(cls, snapshots: list[Snapshot], names, class_names, sources) -> Baseline:
+    def _stacked(cls, snapshots: list[Snapshot], names: Any, class_names: Any, sources: Any) -> Baseline:
         first = snapshots[0]
         shared = [n for n in first.measures if n != "drift" and all(n in s.measures for s in snapshots)]
         return cls(

@@ -8,6 +8,8 @@ once more than MOST_UNDEFINED of the images are newly undefined. "dead" is defin
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..attribution.result import Attributions
@@ -166,7 +168,7 @@ def _judge(rule: Rule, now: Snapshot, baseline: Baseline | None, probe: ProbeSet
     )
 
 
-def _complies(rule: Rule, values, low, high):
+def _complies(rule: Rule, values: Any, low: Any, high: Any) -> Any:
     """Whether values, or a mean, lie within their bounds; NaN never does."""
     if rule.relation == "within":
         return (values >= low - 1e-12) & (values <= high + 1e-12)
@@ -198,7 +200,7 @@ def bounds_of(rule: Rule, baseline: Baseline | None, own: np.ndarray | None):
     )
 
 
-def _bound(at, counts, none):
+def _bound(at: Any, counts: bool, none: float) -> Any:
     """`at`, or `none` where that is undefined (the baseline was) or does not count."""
     return np.where(np.isnan(at) | (not counts), none, at)[()]
 

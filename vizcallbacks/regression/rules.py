@@ -112,7 +112,7 @@ def split_named(texts: Iterable[str]) -> dict[str, list[str]]:
 _FORMS = "forms: '>= 0.7', '<= 0.05 for 90%', '> 0 for all', 'within 0.1', 'within noise for 80%'"
 
 
-def _parse(name: str, text) -> Rule:
+def _parse(name: str, text: Any) -> Rule:
     match = _RULE.fullmatch(text) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"the rule for {name!r} must be a relation and a number, got {text!r}; {_FORMS}")

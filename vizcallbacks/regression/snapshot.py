@@ -173,7 +173,7 @@ class Snapshot(Shown):
 
         return parts(self) == parts(other)
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
         arrays = {
             "targets": self.targets,
@@ -195,7 +195,7 @@ class Snapshot(Shown):
         archive.write(path, "snapshot", SCHEMA, arrays, facts)
 
     @classmethod
-    def load(cls, path) -> Snapshot:
+    def load(cls, path: str | os.PathLike[str]) -> Snapshot:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged."""
         arrays, facts = archive.read(path, "snapshot", SCHEMA)
         try:
@@ -252,7 +252,7 @@ def when_words(step: int, unit: str = "epoch") -> str:
     return f"after {step} {unit if step == 1 else several[unit]}" if step else "before training"
 
 
-def take(result, probe: ProbeSet, step: int, when: str, previous: Snapshot | None = None) -> Snapshot:
+def take(result: Any, probe: ProbeSet, step: int, when: str, previous: Snapshot | None = None) -> Snapshot:
     """Measure attributions and keep what later comparisons need.
 
     Parameters
@@ -299,7 +299,7 @@ def written_by(result: Attributions) -> tuple[str, ...] | None:
     return None if purity is None else tuple(purity.blocks)
 
 
-def _comparable(previous: Snapshot, layer, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
+def _comparable(previous: Snapshot, layer: Any, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
     same_layer = previous.layer == layer and previous.digest == probe.digest
     return same_layer and method in previous.maps and previous.maps[method].shape == maps.shape
 
@@ -315,12 +315,12 @@ def measure_maps(maps: np.ndarray, masks: Mapping[str, np.ndarray]) -> dict[str,
     return values
 
 
-def snapshot_path(run, step: int) -> Path:
+def snapshot_path(run: str | os.PathLike[str], step: int) -> Path:
     """Where the snapshot of a step lies in a run's folder."""
     return Path(run) / FOLDER / f"snapshot-{step:08d}.npz"
 
 
-def list_snapshots(run) -> list[Path]:
+def list_snapshots(run: str | os.PathLike[str]) -> list[Path]:
     """Files of a run's snapshots, in the order of their steps; empty if there are none."""
     found = Path(run, FOLDER).glob("snapshot-*.npz")
     return sorted(
@@ -333,7 +333,7 @@ def step_of(path: Path) -> int:
     return int(path.stem.split("-")[1])
 
 
-def read_run(run, step: int | None = None) -> tuple[Snapshot, ProbeSet]:
+def read_run(run: str | os.PathLike[str], step: int | None = None) -> tuple[Snapshot, ProbeSet]:
     """A run's newest snapshot, or the one at `step`, and its probe set, from its folder.
 
     Raises

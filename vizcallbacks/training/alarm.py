@@ -189,7 +189,9 @@ ACTIONS: dict[str, Callable[[Report, int, logging.Logger], bool]] = {
 """Name -> function of the report, the violating snapshots in a row and a logger: whether the training ends."""
 
 
-def _check_rules(thresholds, probe: ProbeSet, methods, baseline: Baseline | None, from_best: bool) -> None:
+def _check_rules(
+    thresholds: Any, probe: ProbeSet, methods: Any, baseline: Baseline | None, from_best: bool
+) -> None:
     """Raise ValueError for rules that could never be judged, so that it is known before the training."""
     maps = [name for name in methods if METHODS[name].shape == "layer"]
     compared = [name for name in maps if baseline is None or name in baseline.maps]

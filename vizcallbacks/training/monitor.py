@@ -114,9 +114,9 @@ class AttentionMonitor:
     def __init__(
         self,
         probe: ProbeSet,
-        logdir,
+        logdir: Any,
         methods: Sequence[str] | str = DEFAULT_METHODS,
-        layer=None,
+        layer: Any = None,
         targets: Any = "label",
         baseline: Baseline | str | os.PathLike | None = None,
         thresholds: Mapping[str, str | Iterable[str]] | None = None,
@@ -166,13 +166,13 @@ class AttentionMonitor:
         self._begin(plan, logdir, logger)
 
     @classmethod
-    def of(cls, plan: Plan, logdir, logger: logging.Logger | None = None) -> AttentionMonitor:
+    def of(cls, plan: Plan, logdir: Any, logger: logging.Logger | None = None) -> AttentionMonitor:
         """A monitor by a plan that was made, and so checked, before."""
         monitor = cls.__new__(cls)
         monitor._begin(plan, logdir, logger)
         return monitor
 
-    def _begin(self, plan: Plan, logdir, logger: logging.Logger | None) -> None:
+    def _begin(self, plan: Plan, logdir: Any, logger: logging.Logger | None) -> None:
         self._plan = plan
         self._logger = logger or logging.getLogger(__name__)
         self._journal = Journal(plan, logdir, self._logger)

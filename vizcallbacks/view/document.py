@@ -10,7 +10,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 import cv2
@@ -76,7 +76,9 @@ def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
     }
 
 
-def bare_probe_part(digest: str, count: int, names=(), class_names=()) -> dict[str, Any]:
+def bare_probe_part(
+    digest: str, count: int, names: Sequence[str] = (), class_names: Sequence[str] = ()
+) -> dict[str, Any]:
     """In place of a probe set that is not at hand: names, but neither pictures nor masks."""
     return {
         "digest": digest,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SCRIPTS = (
     "dom",
@@ -108,7 +109,7 @@ def with_assets(
 _START = '\nshowPacked(document.getElementById("data").textContent);\n'
 
 
-def _page(title: str, verdicts, images: list[tuple[str, str]], head: str, tail: str) -> bytes:
+def _page(title: str, verdicts: Any, images: list[tuple[str, str]], head: str, tail: str) -> bytes:
     figures = "\n".join(
         f'<figure class="worst plain"><figcaption>{html.escape(caption)}</figcaption>'
         f'<img src="{source}" alt="{html.escape(caption)}"></figure>'
