@@ -117,7 +117,7 @@ def read(
             found = facts.pop("format"), facts.pop("schema")
             if list(arrays) != facts.pop("arrays"):
                 raise ValueError(f"it holds the members {', '.join(arrays)}, which are not those written")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ValueError(
                 f"{path} is no readable vizcallbacks {format} file ({type(error).__name__}: {error}); "
                 "it is damaged or was written by something else: make it anew"
@@ -132,7 +132,7 @@ def read(
     return arrays, facts
 
 
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     struct.error,
     OSError,

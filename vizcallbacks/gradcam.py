@@ -88,14 +88,13 @@ def visualize(
     --------
     >>> import numpy as np
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize(mx.init.Xavier())
-    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
-    >>> heat, guided, grey = gradcam.visualize(net, image, np.full((8, 8, 3), 128), None, class_id=1)
+    >>> from vizcallbacks.mxnet_door import mx, vision
+    >>> net = vision.mobilenet0_25(classes=2)
+    >>> net.initialize()
+    >>> image, picture = mx.nd.random.uniform(shape=(1, 3, 64, 64)), np.full((64, 64, 3), 128)
+    >>> heat, guided, grey = gradcam.visualize(net, image, picture, None, class_id=1)
     >>> heat.shape, guided.shape, grey.shape
-    ((8, 8, 3), (8, 8, 3), (8, 8))
+    ((64, 64, 3), (64, 64, 3), (64, 64))
     """
     image = _one_image(preprocessed_img)
     picture = _picture(orig_img)
@@ -120,16 +119,13 @@ def get_conv_out_grad(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize(mx.init.Xavier())
-    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
-    >>> output, gradient = gradcam.get_conv_out_grad(net, image, class_id=1)
+    >>> from vizcallbacks.mxnet_door import mx, vision
+    >>> net = vision.mobilenet0_25(classes=2)
+    >>> net.initialize()
+    >>> output, gradient = gradcam.get_conv_out_grad(net, mx.nd.ones((1, 3, 64, 64)), class_id=1)
     >>> output.shape, gradient.shape
-    ((4, 6, 6), (4, 6, 6))
+    ((256, 2, 2), (256, 2, 2))
     """
     images = _one_image(image)
     target = target_of(class_id, None, 1)
@@ -153,15 +149,12 @@ def get_image_grad(net: gluon.Block, image: mx.nd.NDArray, class_id: int | None 
 
     Examples
     --------
-    >>> import numpy as np
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(4, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize(mx.init.Xavier())
-    >>> image = mx.nd.random.uniform(shape=(1, 3, 8, 8))
-    >>> gradcam.get_image_grad(net, image, class_id=1).shape
-    (3, 8, 8)
+    >>> from vizcallbacks.mxnet_door import mx, vision
+    >>> net = vision.mobilenet0_25(classes=2)
+    >>> net.initialize()
+    >>> gradcam.get_image_grad(net, mx.nd.ones((1, 3, 64, 64)), class_id=1).shape
+    (3, 64, 64)
     """
     return explain(net, _one_image(image), "guided_backprop", targets=class_id)["guided_backprop"][0]
 
@@ -305,7 +298,6 @@ def set_capture_layer_name(name: Any) -> NoReturn:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from vizcallbacks import gradcam
     >>> gradcam.set_capture_layer_name("conv0")
     Traceback (most recent call last):
@@ -328,7 +320,6 @@ def set_guided_backprop(mode: bool = True) -> NoReturn:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from vizcallbacks import gradcam
     >>> gradcam.set_guided_backprop(True)
     Traceback (most recent call last):

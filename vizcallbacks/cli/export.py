@@ -6,7 +6,7 @@ import argparse
 
 from ..view.run import open_runs
 from ..view.table import write_table
-from .terminal import say
+from .terminal import say, take_runs
 
 DESCRIPTION = (
     "Writes a row for each image of each snapshot of each run: name, classes, probability, every measure. "
@@ -23,10 +23,5 @@ def run(options: argparse.Namespace) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
-    parser.add_argument(
-        "runs",
-        nargs="+",
-        metavar="RUN",
-        help="a run's folder, as the handler wrote it, or a folder with runs below",
-    )
+    take_runs(parser)
     parser.add_argument("--out", required=True, metavar="FILE", help="ending in .csv or .json")

@@ -8,7 +8,7 @@ from ..regression.rules import split_named
 from ..view.animation import write_animation
 from ..view.report_page import write_report
 from ..view.run import open_runs
-from .terminal import say
+from .terminal import say, take_runs
 
 DESCRIPTION = (
     "Writes one HTML file with the maps of all snapshots of the runs, to open in any browser without a "
@@ -35,12 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
-    parser.add_argument(
-        "runs",
-        nargs="+",
-        metavar="RUN",
-        help="a run's folder, as the handler wrote it, or a folder with runs below",
-    )
+    take_runs(parser)
     parser.add_argument("--out", metavar="HTML", help="the page")
     parser.add_argument("--baseline", help="a file that 'accept' wrote; each run is checked against it")
     parser.add_argument(

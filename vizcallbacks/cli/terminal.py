@@ -1,7 +1,8 @@
-"""Words for the terminal, in whatever characters it has and beside any progress bar."""
+"""What commands share: words for the terminal, in whatever characters it has; the argument of runs."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TextIO
 
@@ -25,3 +26,13 @@ def say(*lines: str, file: TextIO | None = None) -> None:
     encoding = file.encoding or "utf-8"
     text = "\n".join(map(one_line, lines))
     tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+
+
+def take_runs(parser: argparse.ArgumentParser) -> None:
+    """Add the argument RUN [RUN ...]."""
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run's folder, as the handler wrote it, or a folder with runs below",
+    )

@@ -10,7 +10,6 @@ other, and builds nothing but views of the file's bytes.
 from __future__ import annotations
 
 import pickle
-import struct
 from collections import OrderedDict
 from io import BytesIO
 from math import prod
@@ -18,6 +17,8 @@ from reprlib import repr as shortened
 from typing import Any, ClassVar
 
 import numpy as np
+
+from ..archive import DAMAGE
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -76,19 +77,8 @@ def read_state_dict(data: bytes, name: str = "the file") -> dict[str, np.ndarray
         ) from error
 
 
-_DAMAGE = (
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    struct.error,
-)
-"""What Python's pickle reader and numpy raise on bytes that are not theirs."""
+_DAMAGE = (*DAMAGE, pickle.UnpicklingError, MemoryError)
+"""What Python's pickle reader and numpy raise on bytes that are not theirs (RecursionError is a RuntimeError)."""
 
 
 class _Tensor:
