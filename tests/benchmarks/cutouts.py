@@ -33,7 +33,7 @@ from vizcallbacks.checks import pick_evenly
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
 from vizcallbacks.measures.of_two_maps import spearman
 from vizcallbacks.pictures.panels import header_of, panel, titled_maps
-from vizcallbacks.pictures.render import encode
+from vizcallbacks.pictures.picture import encode
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
-import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from vizcallbacks.pictures import lettering, render
+from vizcallbacks.pictures import lettering, picture, render
 
 from ..helpers.pictures import (
     CAM,
@@ -45,7 +41,6 @@ def test_read_only_arguments_are_enough():
     render.difference(photo, cam)
     render.signed_picture(np.broadcast_to(cam, (3, 2, 2)))
     render.intensity(cam)
-    render.encode(photo)
 
 
 def test_colours_run_from_dark_blue_over_green_to_red_in_rgb_order():
@@ -180,7 +175,7 @@ def test_a_tile_is_the_map_drawn_at_the_fitted_picture_s_place(kind, size):
     assert drawn.shape == (60, 60, 3)
     fitted = (np.array(size) * 60 / max(size)).astype(int)
     plain = np.full((*fitted, 3), 77, np.uint8)
-    expected = render.letterbox(render.KINDS[kind](plain, map_, 2.0), 60)
+    expected = picture.letterbox(render.KINDS[kind](plain, map_, 2.0), 60)
     np.testing.assert_array_equal(drawn, expected)
 
 
@@ -198,48 +193,11 @@ def test_the_common_scale_is_the_largest_finite_positive_value():
     assert render.common_scale([]) is None
 
 
-@pytest.mark.parametrize(
-    "shape", [(10, 40, 3), (40, 10, 3), (1, 1, 3), (1, 500, 3), (8, 8, 3), (300, 200, 3)]
-)
-def test_pictures_are_letterboxed_and_not_stretched(shape):
-    square = render.letterbox(np.zeros(shape, np.uint8), 120)
-    dark = (square == 0).all(axis=2)
-    height, width = dark.any(axis=1).sum(), dark.any(axis=0).sum()
-    longer = max(shape[:2])
-    assert (height, width) == (max(1, round(120 * shape[0] / longer)), max(1, round(120 * shape[1] / longer)))
-    assert dark.sum() == height * width
-    top, left = np.argwhere(dark)[0]
-    assert (top, left) == ((120 - height) // 2, (120 - width) // 2)
-
-
-def test_png_gives_back_the_pixels_in_rgb_order():
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(render.encode(PHOTO, "png")))), PHOTO)
-
-
-def test_jpeg_keeps_colour_at_full_resolution():
-    stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 255  # red and blue columns, one pixel wide
-    data = render.encode(stripes)
-    assert data[:3] == b"\xff\xd8\xff"
-    marker = data.index(
-        b"\xff\xc0"
-    )  # start of frame: the first component's sampling factors are its 12th byte
-    assert data[marker + 11] == 0x11
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    assert np.abs(decoded.astype(int) - stripes).mean() < 12
-
-
-def test_an_unknown_file_format_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="one of jpeg, png, got 'gif'"):
-        render.encode(PHOTO, "gif")
-
-
 @pytest.mark.parametrize("bad", NOT_PICTURES)
 def test_a_picture_of_another_shape_or_dtype_is_refused(bad):
     for draw in (
         lambda: render.overlay(bad, CAM),
         lambda: render.difference(bad, CAM),
-        lambda: render.encode(bad),
     ):
         with pytest.raises(ValueError, match="a picture must"):
             draw()

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import vizcallbacks as vc
 from vizcallbacks.pictures.lettering import AMBER
-from vizcallbacks.pictures.render import encode
+from vizcallbacks.pictures.picture import encode
 from vizcallbacks.regression.snapshot import list_snapshots, take
 from vizcallbacks.training.alarm import ACTIONS, Alarm, AttentionAlarm
 

@@ -16,12 +16,13 @@ from vizcallbacks.pictures.grid import Header
 from vizcallbacks.pictures.panels import TitledMap, panel
 from vizcallbacks.pictures.peak_sheet import peak_sheet
 from vizcallbacks.pictures.peaks import peaks
-from vizcallbacks.pictures.render import encode
+from vizcallbacks.pictures.picture import encode
 from vizcallbacks.pictures.sheets import Track, history_sheet, overview
 from vizcallbacks.regression.snapshot import Snapshot, measure_maps
 from vizcallbacks.tensorboard.event_log import EventLog
-from vizcallbacks.training.album import KEPT, Album, sizes_for
+from vizcallbacks.training.album import Album, sizes_for
 from vizcallbacks.training.curves import description
+from vizcallbacks.training.pages import KEPT
 
 CLASSES = ["cat", "dog"]
 
@@ -337,7 +338,7 @@ def test_entries_stay_few_evenly_spaced_with_the_first_and_the_newest(count):
     album, most = Album(probe_set(), ("grad_cam",), show=1), 0
     for step in range(count):
         album.add(snapshot(step, cams(step)), {"grad_cam": cams(step)[1:]})
-        numbers = [page.number for page in album._pages]
+        numbers = [page.number for page in album._pages.kept()]
         most = max(most, len(numbers))
         assert (numbers[0], numbers[-1]) == (0, step)
         gaps = np.diff(numbers)
@@ -351,9 +352,11 @@ def test_large_maps_are_kept_small():
     maps = np.random.default_rng(0).uniform(size=(2, 3, 224, 112)).astype(np.float32)
     album = Album(probe_set(), ("gradient",), show=2)
     album.add(snapshot(1), {"gradient": maps})
-    assert album._pages[0].maps.shape == (2, 56, 28)
+    assert album._pages.kept()[0].maps.shape == (2, 56, 28)
     magnitude = maps[0].max(axis=0)  # 4 x 4 pixels become one
-    np.testing.assert_allclose(album._pages[0].maps[0, 5, 7], magnitude[20:24, 28:32].mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        album._pages.kept()[0].maps[0, 5, 7], magnitude[20:24, 28:32].mean(), rtol=1e-5
+    )
 
 
 def test_panels_of_small_pictures_are_as_wide_as_a_card_of_tensorboard():
@@ -462,7 +465,7 @@ def test_without_labels_or_a_prediction_nothing_is_right_or_wrong():
     ):
         album = Album(probe, ("grad_cam",), 2)
         album.add(snapshot(1, cams(0), predictions=predictions), {"grad_cam": cams(0)})
-        headers[name] = album._pages[0].headers
+        headers[name] = album._pages.kept()[0].headers
     assert headers["no labels"][0] == Header("image_000", "cat", float(np.float32(0.6)), "epoch 1", None)
     assert headers["no prediction"][0] == Header("cat", "", None, "epoch 1", None)
     assert [header.right for header in headers["both"]] == [True, False]

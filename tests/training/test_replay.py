@@ -26,7 +26,8 @@ from tests.helpers.checkpoints import (
 )
 from tests.training.test_checkpoints import on_gpu
 from vizcallbacks.training.loading import SymbolNet
-from vizcallbacks.training.replay import Follow, replay
+from vizcallbacks.training.replay import replay
+from vizcallbacks.training.source import Follow
 
 ROOT = str(pathlib.Path(__file__).parents[2])
 

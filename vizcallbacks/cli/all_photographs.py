@@ -14,7 +14,8 @@ from .. import archive
 from ..attribution.methods import METHODS
 from ..pictures.lettering import GREY, INK, write
 from ..pictures.panels import DRAWN_AS
-from ..pictures.render import encode, tile
+from ..pictures.picture import encode
+from ..pictures.render import tile
 from ..view.table import inert
 
 TOP = 5  # classes told of each photograph

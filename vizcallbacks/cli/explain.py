@@ -24,7 +24,7 @@ from ..nets.blocks import find_layers
 from ..pictures.panels import edges_note, guided_note, header_of, panel, titled_maps
 from ..pictures.peak_sheet import peak_sheet
 from ..pictures.peaks import Peaks, joined, peaks
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..pretrained import models as pretrained
 from ..pretrained.models import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph

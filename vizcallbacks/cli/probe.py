@@ -11,7 +11,7 @@ import numpy as np
 from .. import archive
 from ..named import FORM, find_function, is_named
 from ..pictures.contact_sheet import contact_sheet
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..probes.annotations import read_annotations
 from ..probes.probe_set import ProbeSet
 from .terminal import say

@@ -21,7 +21,8 @@ from ..regression.rules import split_named
 from ..regression.snapshot import read_run
 from ..training.bisection import find_first_bad
 from ..training.loading import SymbolNet
-from ..training.replay import Follow, replay
+from ..training.replay import replay
+from ..training.source import Follow
 from .terminal import say
 
 DESCRIPTION = (

@@ -8,7 +8,7 @@ import numpy as np
 from ..checks import pick_evenly
 from ..probes.probe_set import ProbeSet
 from .lettering import GREY, INK, text_width, write
-from .render import letterbox
+from .picture import letterbox
 
 OUTLINES = ((0, 158, 115), (213, 94, 0), (86, 180, 233), (204, 121, 167), (240, 228, 66))
 """Colours of the first, second ... mask, which differ for colour-blind readers too (Okabe and Ito, 2008)."""

@@ -13,7 +13,8 @@ from ..attribution.methods import METHODS
 from ..probes.probe_set import ProbeSet
 from .grid import GAP, MARGIN, Header, Line, Square, grid
 from .lettering import TEXT, WHITE, wrapped
-from .render import BLUE, RED, checked_map, checked_picture, common_scale, outlined, tile
+from .picture import checked_picture, outlined
+from .render import BLUE, RED, checked_map, common_scale, tile
 
 WIDTH = 672  # of a panel, px
 IN_ONE_LINE = 5  # pictures

@@ -10,7 +10,7 @@ from ..attribution.methods import METHODS
 from ..checks import pick_evenly
 from .lettering import GREY, INK, WHITE, WRONG, fitted, mark, text_width, write
 from .peaks import Peaks
-from .render import letterbox
+from .picture import letterbox
 
 ROWS, PATCHES = 12, 12  # at most, of classes and of a class's patches in one line
 LINES = 8  # where there are fewer classes, each gets several lines

@@ -10,13 +10,14 @@ shape, dtype or range than it states.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import cv2
 import numpy as np
 
-from .lettering import GREY, INK, PAPER, TEXT, WHITE, blend, text_width, write
+from .lettering import GREY, INK, TEXT, WHITE, blend, text_width, write
+from .picture import checked_picture, described, fit, letterbox
 
 BLUE, RED = (33, 102, 190), (200, 24, 43)
 
@@ -162,38 +163,7 @@ def tile(
     state = _state(map_, kind)
     if state:
         return _marked(letterbox(picture, side), state)
-    return letterbox(KINDS[kind](_fit(picture, side), map_, scale), side)
-
-
-def outlined(
-    picture: np.ndarray, masks: Sequence[np.ndarray], side: int, drawn: np.ndarray | None = None
-) -> np.ndarray:
-    """A square of the picture with the edges of regions, white between dark lines, visible on any ground.
-
-    Parameters
-    ----------
-    picture : ndarray, (H, W, 3), uint8
-    masks : sequence of ndarray, (H', W'), bool
-        Of the whole picture, in any size.
-    side : int, px
-    drawn : ndarray, (side, side, 3), uint8, optional
-        Of the same picture, such as a tile; default: its `letterbox`.
-
-    Returns
-    -------
-    ndarray, (side, side, 3), uint8
-    """
-    square = (letterbox(picture, side) if drawn is None else drawn).copy()
-    height, width = _fitted_size(picture, side)
-    corner = ((side - width) // 2, (side - height) // 2)
-    for mask in masks:
-        shares = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        edges, _ = cv2.findContours(
-            (shares >= 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=corner
-        )
-        for ink, thickness in (((0, 0, 0), 2 if side < 150 else 3), ((255, 255, 255), 1)):
-            cv2.drawContours(square, edges, -1, ink, thickness)
-    return square
+    return letterbox(KINDS[kind](fit(picture, side), map_, scale), side)
 
 
 def common_scale(maps: Iterable[np.ndarray]) -> float | None:
@@ -204,53 +174,11 @@ def common_scale(maps: Iterable[np.ndarray]) -> float | None:
     )
 
 
-def letterbox(picture: np.ndarray, side: int) -> np.ndarray:
-    """The picture, whole and in its proportions, on a light square: (side, side, 3) uint8."""
-    fitted = _fit(picture, side)
-    height, width = fitted.shape[:2]
-    square = np.full((side, side, 3), PAPER, np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = fitted
-    return square
-
-
-def encode(picture: np.ndarray, format: str = "jpeg") -> bytes:
-    """The picture as the bytes of a file.
-
-    Parameters
-    ----------
-    picture : ndarray, (H, W, 3), uint8
-    format : {"jpeg", "png"}
-        JPEG has quality 80 and colour at full resolution (4:4:4): OpenCV's default of 4:2:0 fades thin lines.
-        (WebP would be smaller, but TensorBoard serves it without its type.)
-
-    Returns
-    -------
-    bytes
-    """
-    full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    small = [cv2.IMWRITE_JPEG_QUALITY, 80, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    options = {"jpeg": (".jpg", small + full_colour), "png": (".png", [])}
-    if format not in options:
-        raise ValueError(f"format must be one of {', '.join(options)}, got {format!r}")
-    extension, parameters = options[format]
-    return cv2.imencode(extension, checked_picture(picture)[..., ::-1], parameters)[1].tobytes()
-
-
-def checked_picture(picture: Any) -> np.ndarray:
-    """The picture, or a ValueError if it is no (H, W, 3) uint8 array, or empty."""
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
-        raise ValueError(f"a picture must be a (H, W, 3) uint8 array, got {_described(picture)}")
-    if not picture.size:
-        raise ValueError(f"a picture must not be empty, got {_described(picture)}")
-    return picture
-
-
 def checked_map(map_: Any, ndim: int, name: str) -> np.ndarray:
     """The map in float64, where sums and quotients of large float32 values stay finite, or a ValueError."""
     axes = {2: "(h, w)", 3: "(C, H, W)"}[ndim]
     if not isinstance(map_, np.ndarray) or map_.dtype.kind != "f" or map_.ndim != ndim or not map_.size:
-        raise ValueError(f"{name} must be a {axes} float array, not empty, got {_described(map_)}")
+        raise ValueError(f"{name} must be a {axes} float array, not empty, got {described(map_)}")
     return map_.astype(np.float64)
 
 
@@ -300,27 +228,9 @@ def _greyed(picture: np.ndarray) -> np.ndarray:
     return (110 + _grey(picture).astype(np.uint16) // 2).astype(np.uint8)
 
 
-def _fit(picture: np.ndarray, side: int) -> np.ndarray:
-    """Resized in its proportions, the longer edge to `side`; below 24 px, pixels stay visible."""
-    longer = max(picture.shape[:2])
-    height, width = _fitted_size(picture, side)
-    enlarged = cv2.INTER_NEAREST if longer < 24 else cv2.INTER_CUBIC
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if longer > side else enlarged)
-
-
-def _fitted_size(picture: np.ndarray, side: int) -> tuple[int, int]:
-    longer = max(picture.shape[:2])
-    height, width = (max(1, round(edge * side / longer)) for edge in picture.shape[:2])
-    return height, width
-
-
 def _checked_scale(scale: float | None, maximum: float) -> float:
     if scale is None:
         return maximum
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be a positive finite number or None, got {scale!r}")
     return scale
-
-
-def _described(value: Any) -> str:
-    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

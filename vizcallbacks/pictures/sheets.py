@@ -16,7 +16,8 @@ import numpy as np
 from ..checks import pick_evenly
 from .grid import GAP, MARGIN, VERDICT, Header, Line, Square, grid
 from .lettering import GREY, INK, RIGHT, WHITE, WRONG, clean, mark, text_width, wrapped, write
-from .render import checked_picture, common_scale, letterbox, overlay, tile
+from .picture import checked_picture, letterbox
+from .render import common_scale, overlay, tile
 
 LANDSCAPE = 1.6  # width by height, at least
 CAPITALS = 0.04  # of the width: a text's size whose capitals are 2.7 % of it

@@ -14,7 +14,7 @@ import numpy as np
 from ..archive import replacing
 from ..measures.of_two_maps import SIMILARITY
 from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..probes.probe_set import ProbeSet
 from .baseline import NotComparableError
 from .course import failed_rules, first_bad

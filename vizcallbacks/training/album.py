@@ -7,16 +7,14 @@ TensorBoard opens the first two groups of tags by name: these are the sheets of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
 from ..checks import pick_evenly
-from ..measures.of_one_map import mean_defined
 from ..pictures.grid import Header
 from ..pictures.panels import TitledMap, edges_note, guided_note, header_of, panel, titled_maps
 from ..pictures.peak_sheet import peak_sheet
@@ -26,23 +24,12 @@ from ..probes.probe_set import ProbeSet
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_log import clean_label
-from .curves import description
+from .curves import curves_job
 from .jobs import Sink
+from .pages import Page, Pages, maxima, small_map
 
-KEPT = 24  # snapshots in memory, for sheets of at most 9: evenly spaced ones, whatever their number
 SIZES = {80: (375, 80), 10**9: (512, 120)}  # px: pictures up to this side -> panels' width, history's cells
-SHEETS, MEANS = "attention", "attention_mean"
-PANELS, HISTORY, PER_IMAGE = "attention_panels", "attention_panels_history", "attention_per_image"
-
-
-@dataclass(frozen=True)
-class Page:
-    """What is kept of a snapshot for later sheets; only of the images shown."""
-
-    number: int
-    when: str
-    headers: list[Header]
-    maps: np.ndarray
+SHEETS, PANELS, HISTORY = "attention", "attention_panels", "attention_panels_history"
 
 
 class Album:
@@ -93,10 +80,8 @@ class Album:
         self._per_image_curves, self._keep = per_image_curves, keep
         self._sizes = sizes_for(probe.pictures.shape)
         self._scales = np.zeros(len(self.shown))
-        self._pages: list[Page] = []
+        self._pages = Pages()
         self._newest: Snapshot | None = None
-        self._stride = 1
-        self._count = 0
         self.sheets_at = self._history_at = 0
 
     @property
@@ -137,49 +122,40 @@ class Album:
         if maps is None and self.main not in snapshot.maps:
             return []
         main = snapshot.maps[self.main][self.shown] if maps is None else maps[self.main]
-        small = np.stack([_small(map_) for map_ in main])
-        self._scales = np.fmax(self._scales, _maxima(small))
+        small = np.stack([small_map(map_) for map_ in main])
+        self._scales = np.fmax(self._scales, maxima(small))
         headers = [self._header(snapshot, i) for i in self.shown]
-        self._remember(Page(self._count, snapshot.when, headers, small))
+        self._pages.add(snapshot.when, headers, small)
         own = {name: np.array(values) for name, values in snapshot.maps.items() if name == self.main}
         self._newest = replace(snapshot, maps=MappingProxyType(own))  # of the caller's arrays, none is kept
         if maps is None:
             return []
-        jobs = [self._curves_job(snapshot, report)]
+        own_curves = list(zip(self._tags, self.shown)) if self._per_image_curves else []
+        jobs = [curves_job(snapshot, report, own_curves)]
         violations = {} if report is None else report.violations()
         for k, i in enumerate(self.shown):
             other = None if predicted is None else predicted.get(i)
             jobs.append(self._panel_job(snapshot, maps, k, violations.get(i, ""), other))
-        if _sheets_are_due(self._count):
-            jobs += self.sheets(snapshot.step, history=self._count & (self._count - 1) == 0)
+        if _sheets_are_due(self._pages.count):
+            jobs += self.sheets(snapshot.step, history=self._pages.count & (self._pages.count - 1) == 0)
         note = edges_note(self._methods)
-        if note and self._count == 1:
+        if note and self._pages.count == 1:
             jobs.append(lambda sink: sink.text(f"{SHEETS}/note", note, snapshot.step))
         return jobs
 
     def sheets(self, step: int, history: bool = True) -> list[Callable]:
         """Jobs that draw overview, peaks and history sheets up to the newest snapshot, unless drawn already."""
-        pages, newest, jobs = list(self._pages), self._newest, []
-        if history and self._history_at < self._count:
-            self._history_at = self._count
+        pages, newest, jobs = self._pages.kept(), self._newest, []
+        if history and self._history_at < self._pages.count:
+            self._history_at = self._pages.count
             jobs += [self._history_job(pages, k, step) for k in range(len(self.shown))]
-        if self.sheets_at < self._count:
-            self.sheets_at = self._count
+        if self.sheets_at < self._pages.count:
+            self.sheets_at = self._pages.count
             drawn = self._sheet_job(f"overview_{self.main}", "overview", lambda: self._overview(pages), step)
             jobs.append(drawn)
             if newest is not None and newest.maps:
                 jobs.append(self._sheet_job("peaks", "peaks", lambda: self._peaks(newest), step))
         return jobs
-
-    def _remember(self, page: Page) -> None:
-        """Keep the pages number 0, s, 2 s, ... and the newest; double s when they become many."""
-        if self._pages and self._pages[-1].number % self._stride:
-            self._pages.pop()
-        self._pages.append(page)
-        self._count += 1
-        if len(self._pages) > KEPT:
-            self._stride *= 2
-            self._pages = [p for p in self._pages if p.number % self._stride == 0 or p is page]
 
     def _header(self, snapshot: Snapshot, i: int) -> Header:
         return header_of(
@@ -247,7 +223,7 @@ class Album:
 
     def overview(self) -> np.ndarray:
         """The overview of the snapshots so far, (H, W, 3) uint8."""
-        return self._overview(list(self._pages))
+        return self._overview(self._pages.kept())
 
     def _overview(self, pages: list[Page]) -> np.ndarray:
         tracks = [
@@ -264,25 +240,6 @@ class Album:
 
     def _peaks(self, snapshot: Snapshot) -> np.ndarray:
         return peak_sheet(peaks(snapshot, self._probe), snapshot.when)
-
-    def _curves_job(self, snapshot: Snapshot, report: Report | None) -> Callable[[Sink], None]:
-        checked = {} if report is None else {one.rule.name: one.values for one in report.findings}
-        measures = {**snapshot.measures, **checked}
-
-        def job(sink: Sink) -> None:
-            def curve(tag: str, value: float, name: str) -> None:
-                sink.scalar(tag, value, snapshot.step, description(name))
-
-            if report is not None:
-                curve(f"{MEANS}/check_violations", len(report.failures), "violations")
-                curve(f"{MEANS}/check_violating_images", len(report.violations()), "violating_images")
-            for name, values in measures.items():
-                group = clean_label(name, 60)  # a mask may have any name
-                curve(f"{MEANS}/{group}", mean_defined(values)[0], name)
-                for tag, i in zip(self._tags, self.shown) if self._per_image_curves else ():
-                    curve(f"{PER_IMAGE}/{group}/{tag}", float(values[i]), name)
-
-        return job
 
 
 def sizes_for(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -302,20 +259,7 @@ def _sheets_are_due(count: int) -> bool:
 
 def _larger(scale: float, map_: np.ndarray) -> float | None:
     """The scale of two maps that are set side by side; None if neither is positive."""
-    return max(scale, float(_maxima([map_])[0])) or None
-
-
-def _small(map_: np.ndarray) -> np.ndarray:
-    """A map as sheets need it: (h, w), at most 56 cells a side, magnitude if it has channels."""
-    map_ = np.abs(map_).max(axis=0) if map_.ndim == 3 else map_
-    height, width = map_.shape
-    ratio = min(1.0, 56 / max(height, width))
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    return np.array(map_ if ratio == 1 else cv2.resize(map_, size, interpolation=cv2.INTER_AREA))
-
-
-def _maxima(maps: Iterable[np.ndarray]) -> np.ndarray:
-    return np.array([map_.max() if np.isfinite(map_).all() else 0.0 for map_ in maps])
+    return max(scale, float(maxima([map_])[0])) or None
 
 
 def _short(when: str) -> str:

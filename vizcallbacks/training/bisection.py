@@ -15,8 +15,9 @@ from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from .checkpoints import Checkpoint
 from .monitor import AttentionMonitor
-from .replay import Source, first_job, make_plan, record
+from .replay import first_job, make_plan, record
 from .replay_tasks import Answer, answer, maps_of
+from .source import Source
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,17 @@
-"""What each curve tells, in a sentence: TensorBoard shows it beside the curve."""
+"""The curves of a snapshot, and what each tells, in a sentence: TensorBoard shows it beside the curve."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from ..attribution.methods import METHODS
+from ..measures.of_one_map import mean_defined
+from ..regression.report import Report
+from ..regression.snapshot import Snapshot
+from ..tensorboard.event_log import clean_label
+from .jobs import Sink
+
+MEANS, PER_IMAGE = "attention_mean", "attention_per_image"
 
 SENTENCES = {
     "score": "The explained score, before the softmax.",
@@ -35,3 +44,29 @@ def description(name: str) -> str:
     if first in SENTENCES:
         return SENTENCES[first].format(mask=f"'{rest}'", method="the maps")
     return f"Mean of {name}."
+
+
+def curves_job(
+    snapshot: Snapshot, report: Report | None, images: Sequence[tuple[str, int]] = ()
+) -> Callable[[Sink], None]:
+    """The job that logs the means of a snapshot's measures and of what a check found.
+
+    `images`: (tag, number) of those that also have curves of their own.
+    """
+    checked = {} if report is None else {one.rule.name: one.values for one in report.findings}
+    measures = {**snapshot.measures, **checked}
+
+    def job(sink: Sink) -> None:
+        def curve(tag: str, value: float, name: str) -> None:
+            sink.scalar(tag, value, snapshot.step, description(name))
+
+        if report is not None:
+            curve(f"{MEANS}/check_violations", len(report.failures), "violations")
+            curve(f"{MEANS}/check_violating_images", len(report.violations()), "violating_images")
+        for name, values in measures.items():
+            group = clean_label(name, 60)  # a mask may have any name
+            curve(f"{MEANS}/{group}", mean_defined(values)[0], name)
+            for tag, i in images:
+                curve(f"{PER_IMAGE}/{group}/{tag}", float(values[i]), name)
+
+    return job

@@ -12,7 +12,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, list_snapshots
 from ..tensorboard.drawing import DrawingLog

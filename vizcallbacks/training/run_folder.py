@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..archive import replacing
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
 from ..regression.report import Report

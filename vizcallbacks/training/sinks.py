@@ -16,7 +16,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..archive import replacing
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..tensorboard.event_log import EventLog, clean_label
 from .jobs import Sink
 

@@ -19,7 +19,7 @@ import numpy as np
 from ..archive import replacing
 from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
-from ..pictures.render import encode
+from ..pictures.picture import encode
 from ..pictures.sheets import Track, overview
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot, take
