@@ -33,6 +33,7 @@ SIZES = {
     "gradient": (5, 6, 3, 4),
     "input_gradient": (5, 3, 10, 12),
     "guided_gradient": (5, 3, 10, 12),
+    "baselines": (7, 3, 10, 12),
 }
 SHAPES = {"layer": (5, 3, 4), "image": (5, 10, 12), "channels": (5, 3, 10, 12)}
 
@@ -49,6 +50,8 @@ def arrays(name, of=lambda rng, shape: rng.normal(size=shape)):
 def run(name, given, strength=1):
     """The maps of a method alone, its needs taken from `given`; passes are those of a quadratic score."""
     given = {**given, "passes": QuadraticPasses(given["images"], strength)}
+    if "activation" in given:
+        given["above"] = QuadraticPasses(given["activation"], strength)
     found = METHODS[name].function(*(given[need] for need in METHODS[name].needs))
     return found[0] if isinstance(found, tuple) else found
 
@@ -70,7 +73,8 @@ def test_a_batch_equals_its_images_one_by_one_to_the_bit(name):
     given = arrays(name)
     together = run(name, given)
     for i, one in enumerate(together):
-        alone = run(name, {need: array[i : i + 1] for need, array in given.items()})
+        own = {need: array[i : i + 1] for need, array in given.items() if need != "baselines"}
+        alone = run(name, {**given, **own})
         assert alone[0].tobytes() == one.tobytes()
 
 
@@ -109,7 +113,7 @@ def test_a_nan_in_one_image_stays_in_that_image(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_it_can_be_used_from_the_table(name):
     method = METHODS[name]
-    assert set(method.needs) <= {*SIZES, "passes"}
+    assert set(method.needs) <= {*SIZES, "passes", "above"}
     assert len(set(method.needs)) == len(method.needs) > 0
     assert method.title
     assert method.function.__name__ == name

@@ -13,10 +13,16 @@ from vizcallbacks.attribution.methods import METHODS
 from vizcallbacks.attribution.randomisation import shuffled
 from vizcallbacks.measures.of_two_maps import spearman
 
+from ..helpers.few_passes import with_few_passes
 from ..helpers.nets import images, random_state, small_net, state_of
 
 PROBE = vc.ProbeSet(images(6), np.arange(6) % 4)
 EVERY = tuple(METHODS)
+
+
+@pytest.fixture(autouse=True)
+def _(monkeypatch):
+    with_few_passes(monkeypatch)
 
 
 @pytest.mark.parametrize("hybridize", [False, True])

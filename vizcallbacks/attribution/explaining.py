@@ -16,7 +16,7 @@ from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, check_methods
-from .one_batch import Batch, explain_batch, needs_of
+from .one_batch import LAYER, Batch, explain_batch, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
 from .targets import target_of
@@ -141,7 +141,7 @@ def explain(
     check_whole("batch_size", batch_size)
     check_output(output)
     target = target_of(targets, probe.labels, len(probe))
-    layers = find_layers(net, layer) if needs_of(methods) & {"activation", "gradient"} else []
+    layers = find_layers(net, layer) if needs_of(methods) & LAYER else []
     inputs = Inputs(net, probe.images, extra)
     inputs.initialise(net)
     batches: list[Batch] = []

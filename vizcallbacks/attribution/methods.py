@@ -25,8 +25,8 @@ from .cams import (
     xgrad_cam,
 )
 from .multipass import occlusion, rise, smooth_grad, smooth_grad_squared, var_grad
-from .paths import integrated_gradients
-from .scored_cams import score_cam
+from .paths import expected_gradients, integrated_gradients
+from .scored_cams import ablation_cam, score_cam
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Method:
     needs : tuple of str
         Of "activation" and "gradient", (N, K, h, w): the layer's output and dy/dA there; "input_gradient",
         (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation; "images", (N,
-        C, H, W); "passes", a `vizcallbacks.nets.passes.Passes`, to run the net on other images.
+        C, H, W); "passes", a `vizcallbacks.nets.passes.Passes`, to run the net on other images; "above", a
+        `vizcallbacks.nets.above.Above`, to run the part above the layer on other maps; "baselines", (M, C, H, W):
+        all images that are explained together.
     shape : str
         "layer": (N, h, w), at the layer's resolution; "image": (N, H, W); "channels": (N, C, H, W).
     signed : bool
@@ -59,6 +61,16 @@ class Method:
     signed: bool
     depends_on_weights: bool
     title: str
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it takes a pass and walks that others share, and no further ones."""
+        return not {"passes", "above"} & set(self.needs)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether an image's maps depend on the other images that are explained with it."""
+        return "baselines" in self.needs
 
 
 def gradient(input_gradient: np.ndarray):
@@ -157,6 +169,7 @@ METHODS: dict[str, Method] = {
     "eigen_cam": Method(eigen_cam, ("activation",), "layer", True, True, "EigenCAM"),
     "eigen_grad_cam": Method(eigen_grad_cam, _LAYER, "layer", True, True, "Eigen-Grad-CAM"),
     "score_cam": Method(score_cam, ("activation", "passes"), "layer", False, True, "Score-CAM"),
+    "ablation_cam": Method(ablation_cam, ("activation", "above"), "layer", False, True, "Ablation-CAM"),
     "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
     "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),
     "gradient": Method(gradient, _INPUT, "channels", True, True, "Gradient"),
@@ -171,6 +184,9 @@ METHODS: dict[str, Method] = {
     "var_grad": Method(var_grad, _PASSES, "channels", False, True, "VarGrad"),
     "integrated_gradients": Method(
         integrated_gradients, _PASSES, "channels", True, True, "Integrated Gradients"
+    ),
+    "expected_gradients": Method(
+        expected_gradients, ("passes", "baselines"), "channels", True, True, "Expected Gradients"
     ),
     "occlusion": Method(occlusion, _PASSES, "image", True, True, "Occlusion"),
     "rise": Method(rise, _PASSES, "image", True, True, "RISE"),

@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ..nets.above import Above
 from ..nets.inputs import Inputs
 from ..nets.passes import Passes
 from ..nets.runner import Runner
-from ..nets.tape import IndependentError
+from ..nets.tape import IndependentError, Pass
 from .layer_choice import channels_first, default_layer, no_part, scored, taps
 from .methods import METHODS
 from .target import Target
+
+LAYER = {"activation", "gradient", "above"}
+"""What of a method's needs is of a layer."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def explain_batch(
     needs = needs_of(methods)
     with inputs.told(images):
         guided = "guided_gradient" in needs
-        image = guided or "input_gradient" in needs or not needs & {"activation", "gradient"}
+        image = guided or "input_gradient" in needs or not needs & LAYER
         if layers is None and target.spatial:
             run = runner.forward(images, None, extra, image=image, guided=guided)
         elif layers is None:
@@ -68,7 +72,7 @@ def explain_batch(
         tapped = taps(run, layers, runner)
         if layers and not any(run.tape.reached(tapped)):
             raise ValueError(no_part(runner, images, extra, target.pick(part), layers))
-        shared: dict[str, Any] = {"images": inputs.images[part]}
+        shared: dict[str, Any] = {"images": inputs.images[part], "baselines": inputs.images}
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
         gradients = run.tape.walk(plain, last=not guided) if plain else []
         if "input_gradient" in needs:
@@ -77,6 +81,7 @@ def explain_batch(
             shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
         activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
+        above = _above(run, tapped, chosen, batch_size, runner) if "above" in needs else []
         del run  # and with it the record: methods of many passes need the memory
         shared["passes"] = Passes(
             runner,
@@ -88,15 +93,24 @@ def explain_batch(
         )
         maps, notes = [], []
         for index in range(max(1, len(layers))):
-            own = {}
+            own: dict[str, Any] = {}
             if layers:
                 own["activation"] = channels_first(layers[index], activations[index])
                 own["gradient"] = channels_first(layers[index], gradients[index])
+            if above:
+                own["above"] = above[index]
             applied = _apply(methods, {**shared, **own})
             maps.append(applied[0])
             notes.append(applied[1])
     outputs = None if outputs is None else _single(outputs.asnumpy())
     return Batch(layers, maps, notes, outputs, chosen, _single(score), remarks)
+
+
+def _above(run: Pass, tapped: list, target: Target, batch_size: int, runner: Runner) -> list[Above]:
+    """The part of the net above each of the layers' outputs."""
+    outputs = [id(output) for _, output in run.ran]
+    several = runner.route == "traced"
+    return [Above(run, outputs.index(id(one)), target.score, batch_size, several) for one in tapped]
 
 
 def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:

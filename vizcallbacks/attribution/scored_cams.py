@@ -12,6 +12,7 @@ import numpy as np
 from .cams import upsample
 
 if TYPE_CHECKING:
+    from ..nets.above import Above
     from ..nets.passes import Passes
 
 
@@ -44,4 +45,38 @@ def score_cam(activation: np.ndarray, passes: Passes):
     highest = scores.max(axis=1, keepdims=True)
     weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
     weights /= np.where(highest == -np.inf, 1, weights.sum(axis=1, keepdims=True))
+    return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0).astype(np.float32)
+
+
+def ablation_cam(activation: np.ndarray, above: Above):
+    """Class activation map weighted by the share of the score that is lost without each map (Ablation-CAM).
+
+    ReLU(sum_k w_k A_k), w_k = (y - y_k) / |y|, y_k the score with map k set to zero (Desai and Ramaswamy, 2020,
+    eq. 2-3, doi:10.1109/WACV45572.2020.9093360). No gradient is used. Only the part of the net above the layer
+    runs, once for each of the K maps. Departure: the paper divides by y, which turns the map over where the score
+    before the softmax is negative. An image whose score is 0 has no shares: its map is all zero.
+
+    Parameters
+    ----------
+    activation : ndarray, (N, K, h, w), float32
+    above : Above
+        `vizcallbacks.nets.above.Above`: scores on changed outputs of the layer.
+
+    Returns
+    -------
+    ndarray, (N, h, w), float32, >= 0
+    """
+    count = activation.shape[1]
+
+    def ablated():
+        yield activation
+        for k in range(count):
+            changed = activation.copy()
+            changed[:, k] = 0
+            yield changed
+
+    scores = above.scores(ablated(), count + 1, "Ablation-CAM").T.astype(np.float64)
+    score = scores[:, :1]
+    lost = score - scores[:, 1:]
+    weights = np.divide(lost, np.abs(score), out=np.zeros_like(lost), where=score != 0)
     return np.maximum(np.einsum("nk,nkhw->nhw", weights, activation), 0).astype(np.float32)

@@ -88,13 +88,18 @@ class CompiledNet:
     ----------
     graph : NetGraph
         Its ``arrays`` record no gradient.
+
+    Attributes
+    ----------
+    in_training : bool
+        Whether the net runs some operator in train mode.
     """
 
     def __init__(self, graph: NetGraph) -> None:
         self.graph = graph
         self.coverage = coverage_of(graph.heads)
         self._plans: dict[tuple, Plan] = {}
-        self._in_training = any(node.training for node in ordered(graph.heads))
+        self.in_training = any(node.training for node in ordered(graph.heads))
         seen = dependent([*graph.heads, *(entry for _, entry in graph.runs)], f"{INPUT}0")
         self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in seen]
 
@@ -121,9 +126,9 @@ class CompiledNet:
     def own_values(self, inputs: Sequence, entries: Sequence[Entry]) -> list:
         """The values of entries of the graph, by one compiled graph without any of the changes made for passes."""
         heads, _ = cloned(entries)
-        symbol = symbol_of(rewritten(heads) if self._in_training else heads)
+        symbol = symbol_of(rewritten(heads) if self.in_training else heads)
         given = {**self.graph.arrays, **{f"{INPUT}{i}": one for i, one in enumerate(inputs)}}
-        with autograd.pause(train_mode=self._in_training):
+        with autograd.pause(train_mode=self.in_training):
             found = mx.nd.CachedOp(symbol)(*(given[name] for name in symbol.list_inputs()))
         return found if isinstance(found, list) else [found]
 
@@ -157,10 +162,7 @@ class CompiledNet:
         ValueError
             If the graph holds what cannot be run right.
         """
-        kind = (tuple(taps), record, image, guided)
-        if kind not in self._plans:
-            self._plans[kind] = self._planned(*kind)
-        plan, tape = self._plans[kind], Tape()
+        plan, tape = self.plan(taps, record, image, guided), Tape()
         images = tape.start(inputs[0]).array if record and image else inputs[0]
         given = {**plan.arrays, **{f"{INPUT}{i}": one for i, one in enumerate((images, *inputs[1:]))}}
         values: dict[Entry, Any] = dict(plan.given)
@@ -174,7 +176,7 @@ class CompiledNet:
             return {**sources, f"{INPUT}0": images}, segment.run(*(known[name] for name in segment.variables))
 
         if plan.below is not None:
-            with autograd.pause(train_mode=self._in_training):
+            with autograd.pause(train_mode=self.in_training):
                 _, found = called(plan.below)
             values.update(zip(plan.below.outputs, found if isinstance(found, list) else [found]))
             if record:
@@ -191,7 +193,14 @@ class CompiledNet:
             values[step.outputs[0]] = tape.follow(output, step.heads, changing, step.rectified)
         outputs = [value(entry) for entry in plan.heads]
         ran = [(layer, value(entry)) for layer, entry in plan.taps]
-        return Pass(tape, images, self.graph.regroup(outputs), ran)
+        return Pass(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
+
+    def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool) -> Plan:
+        """What such a pass runs; made once."""
+        kind = (tuple(taps), record, image, guided)
+        if kind not in self._plans:
+            self._plans[kind] = self._planned(*kind)
+        return self._plans[kind]
 
     def _planned(
         self, wanted: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool

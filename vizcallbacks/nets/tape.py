@@ -76,12 +76,14 @@ class Pass:
     outputs : NDArray, or what else the net returns
     ran : list of (layer, NDArray)
         Runs of the layers asked for, in their order, with their outputs in the layer's own layout.
+    origin : (CompiledNet, inputs, taps)
     """
 
     tape: Tape
     images: Any
     outputs: Any
     ran: list[tuple[Any, Any]]
+    origin: tuple[Any, Sequence, Sequence]
 
 
 class Tape:
