@@ -166,8 +166,7 @@ def run_overview(run: Run, count: int = 10) -> np.ndarray:
     ValueError
         No snapshot can be read, or the newest has no map of the CAM family.
     """
-    steps = set(pick_evenly(len(run.steps), 8))
-    taken = [snapshot for place, snapshot in enumerate(run) if place in steps]
+    taken = list(run.readable([run.steps[place] for place in pick_evenly(len(run.steps), 8)]))
     if not taken or not taken[-1].maps:
         raise ValueError(
             f"{run.path} holds no maps of the CAM family; take snapshots with the method 'grad_cam'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,10 +66,11 @@ class Run(Shown):
         OSError
             It cannot be read.
         """
-        steps = self.steps
-        wanted = (steps[-1] if steps else None) if step is None else step
-        if wanted is None or wanted not in steps:
-            known = ", ".join(map(str, steps)) or "none"
+        wanted = next(iter(self.steps[-1:]), None) if step is None else step
+        if (
+            wanted is None or not snapshot_path(self.path, wanted).exists()
+        ):  # thousands: listed only to be told
+            known = ", ".join(map(str, self.steps)) or "none"
             raise ValueError(f"{self.path} holds no snapshot of step {step}; its steps are {known}")
         found = Snapshot.load(snapshot_path(self.path, wanted))
         if found.digest != self.probe.digest:
@@ -80,8 +81,12 @@ class Run(Shown):
 
     def __iter__(self) -> Iterator[Snapshot]:
         """The snapshots in the order of their steps; what cannot be read is left out, see `unreadable`."""
+        return self.readable(self.steps)
+
+    def readable(self, steps: Iterable[int]) -> Iterator[Snapshot]:
+        """The snapshots of some steps, such as every tenth; what cannot be read is left out, see `unreadable`."""
         unreadable = []
-        for step in self.steps:
+        for step in steps:
             try:
                 yield self.snapshot(step)
             except (OSError, ValueError) as error:
