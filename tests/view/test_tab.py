@@ -16,10 +16,11 @@ from selenium.webdriver.common.keys import Keys
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import snapshot_path
 from vizcallbacks.view.tab import AttentionTab
+from vizcallbacks.view.verdicts import save_verdict, verdict_path
 
 from ..helpers.browser import needs_browser
 from ..helpers.checked import probe_set
-from ..helpers.runs import blobs, hostile_probe, write_run
+from ..helpers.runs import HOSTILE, blobs, hostile_probe, write_run
 from ..helpers.tensorboard_server import tensorboard
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +222,29 @@ def test_the_tab_shows_runs_drags_and_keeps_its_state_in_the_window_s_address(pa
     assert page.run("return document.querySelector('dialog').open")
     page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not page.run("return document.querySelector('dialog').open")
+
+
+@needs_browser
+def test_the_tab_tells_what_checks_found_the_failed_run_first_and_names_are_no_html(page, tmp_path):
+    probe = hostile_probe()
+    for name, mask in (("a", HOSTILE), ("b", "tag")):
+        run = write_run(tmp_path / name, probe, mask, steps=[0, 1])
+        rules = {f"energy/{HOSTILE}": ">= 0.3 for all"}
+        save_verdict(run, vc.compare(vc.Run(run).snapshot(), None, rules, probe=probe))
+    with tensorboard(tmp_path, active) as client:
+        page.open(f"{client.url}#attention")
+        inside(page)
+        assert page.texts(".verdict .sentence") == [
+            "✗ b failed 1 of 1 rules",
+            "✓ a passed its attention check: 1 of 1 rules hold",
+        ]
+        assert page.texts(".rules td")[:1] == ["✗ FAIL"]
+        assert page.texts(".violation")[0].startswith("✗ fails: b: energy/<img")
+        assert page.run("return window.hacked === undefined")
+        verdict_path(tmp_path / "b").write_text("{}")
+        page.wait("return document.querySelector('.notes').textContent.includes('check the run again')")
+        assert page.texts(".verdict .sentence") == ["✓ a passed its attention check: 1 of 1 rules hold"]
+        page.driver.switch_to.default_content()
 
 
 @needs_browser

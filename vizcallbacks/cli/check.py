@@ -20,6 +20,7 @@ from ..regression.rules import Thresholds, split_named
 from ..regression.snapshot import read_run
 from ..view.report_page import write_checked
 from ..view.summary import add_to_job_summary
+from ..view.verdicts import save_verdict
 from .terminal import say
 
 DESCRIPTION = (
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         save_json(report, options.json)
     if options.html is not None:
         write_checked(options.run, report, options.html)
+    if options.tab:
+        save_verdict(options.run, report)
     add_to_job_summary(report)
     say(*str(report).split("\n"))
     return 0 if report.passed else 1
@@ -74,6 +77,8 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules: Thres
         told = save_picture(told, probe, options.report)
     if options.html is not None:
         write_checked(options.run, told, options.html)
+    if options.tab:
+        save_verdict(options.run, reports[-1])
     add_to_job_summary(told)
     if bad is None:
         passed = sum(report.passed for report in reports)
@@ -117,5 +122,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
+    )
+    parser.add_argument(
+        "--tab",
+        action="store_true",
+        help="also write the outcome to RUN/attention/verdict.json, so that TensorBoard's tab Attention tells it",
     )
     parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")

@@ -23,6 +23,7 @@ from ..regression.report_files import save_picture
 from ..regression.snapshot import Snapshot, list_snapshots
 from ..training.handler import AttentionHandler
 from ..view.report_page import write_report
+from ..view.verdicts import save_verdict
 from . import clever_hans
 
 PROBE_PICTURES, DRAWN = 200, 10  # 20 of each digit are measured, one of each is drawn
@@ -100,11 +101,13 @@ def run(
 
 
 def check(logdir: Path, probe: ProbeSet) -> Report:
-    """Check the run "biased" against the run "honest"; `logdir` gets the baseline and the report's picture."""
+    """Check the run "biased" against the run "honest"; `logdir` gets the baseline and the picture."""
     path, drawn, biased = logdir / "baseline.npz", logdir / "report.png", logdir / "biased"
     Baseline.from_runs(logdir / "honest").save(path)
-    newest, accept = Snapshot.load(list_snapshots(biased)[-1]), accept_command([biased], path)
-    report = compare(newest, Baseline.load(path), RULES, probe=probe, accept=accept)
+    baseline, accept = Baseline.load(path), accept_command([biased], path)
+    for run in (logdir / "honest", biased):
+        report = compare(Snapshot.load(list_snapshots(run)[-1]), baseline, RULES, probe=probe, accept=accept)
+        save_verdict(run, report)
     return save_picture(report, probe, drawn)
 
 

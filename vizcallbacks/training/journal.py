@@ -182,7 +182,8 @@ class Journal:
         given_up = self._keeping.add(taken)
         if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
             own = own[len(self.album.panel_tags) :]
-        pages = [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
+        pages: list[Job] = [] if report is None else [lambda sink: self.folder.save_verdict(report)]
+        pages += [] if self.album.sheets_at == sheets_at else [self._page_job(report)]
         logged = self._logged([curves, *facts, *own, *pictures, *pages], taken)
         jobs, spent = timed([self._saving.job(taken, given_up), *logged])
         first = 2 + len(facts)

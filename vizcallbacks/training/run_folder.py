@@ -26,6 +26,7 @@ from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
 from ..view.report_page import report_path, write_checked
+from ..view.verdicts import forget_verdict, save_verdict
 
 
 class RunFolder:
@@ -115,6 +116,11 @@ class RunFolder:
         self._check_hold()
         write_checked(self.path, report, report_path(self.path))
 
+    def save_verdict(self, report: Report) -> None:
+        """Write what a check found, as `save` does a snapshot; TensorBoard's tab tells it."""
+        self._check_hold()
+        save_verdict(self.path, report)
+
     def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the run's folder was deleted", str(self.path))
@@ -157,6 +163,7 @@ class RunFolder:
         self.newest = None if later else next(_readable(replaced), None)
         for path in replaced:
             path.unlink()
+        forget_verdict(self.path, step)
         if later:
             message = "%s: training from step %d on replaces the snapshots of %d later steps"
             self._logger.warning(message, self.path, step, len(later))

@@ -25,6 +25,7 @@ SCRIPTS = (
     "peaks",
     "detail",
     "controls",
+    "verdict",
     "main",
 )
 """The script's files, each after those that it uses."""

@@ -22,6 +22,7 @@ from ..regression.snapshot import FOLDER, snapshot_path
 from .document import document, eight_bits, probe_part, run_part, step_part
 from .page import script, style
 from .run import Run, find_runs
+from .verdicts import read_verdict
 
 AT_FIRST = 4  # runs that are sent whole before any is chosen
 
@@ -113,7 +114,12 @@ class AttentionPlugin(base_plugin.TBPlugin):
         if probe["digest"] not in probes:
             probes[probe["digest"]] = len(probes)
             probe_parts.append(probe)
-        return run_part(name, probes[probe["digest"]], steps, None, notes)
+        verdict = None
+        try:
+            verdict = read_verdict(path, probe["digest"], len(probe["names"]))
+        except (OSError, ValueError) as error:
+            notes.append(f"what its check found is left out: {error}")
+        return run_part(name, probes[probe["digest"]], steps, verdict, notes)
 
     def _step(self, name: str, run: Run, step: int) -> dict:
         path = snapshot_path(run.path, step)

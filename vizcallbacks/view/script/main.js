@@ -10,6 +10,7 @@ import { Model } from "./model.js";
 import { Peaks } from "./peaks.js";
 import { Packed, Server } from "./source.js";
 import { State } from "./state.js";
+import { verdictsOf } from "./verdict.js";
 
 const POLL = 10_000; // ms between questions to a server for new snapshots
 
@@ -29,7 +30,8 @@ class View {
     this.charts = [];
     this.chartBox = el("div", { class: "charts", role: "group", "aria-label": "means over all images" });
     this.notes = el("ul", { class: "notes" });
-    root.replaceChildren(el("div", { class: "bar" }, this.player.element), this.controls.element, this.chartBox, this.notes,
+    this.verdicts = source.live ? el("header", { class: "verdict" }) : null; // a page has its own
+    root.replaceChildren(...[this.verdicts].filter(Boolean), el("div", { class: "bar" }, this.player.element), this.controls.element, this.chartBox, this.notes,
       this.grid.element, this.peaks.element, this.detail.element);
     document.addEventListener("keydown", (event) => this.key(event));
     this.take(header);
@@ -79,11 +81,21 @@ class View {
   /** Everything anew. */
   fill() {
     this.controls.fill();
+    this.tell();
     this.charts = meanCharts(this, this.runs);
     this.chartBox.replaceChildren(...this.charts.map((chart) => chart.element));
     reachable(this.chartBox);
     this.grid.limit = Math.max(this.grid.limit, 24);
     this.fillImages();
+  }
+
+  /** What checks of the runs found; drawn anew only where that changed, so that an opened table stays open. */
+  tell() {
+    const known = JSON.stringify(this.runs.map(({ name, verdict }) => [name, verdict]));
+    if (!this.verdicts || this.told === known) return;
+    this.told = known;
+    this.verdicts.replaceChildren(...verdictsOf(this.runs));
+    this.verdicts.hidden = !this.runs.some((run) => run.verdict);
   }
 
   fillImages() {
