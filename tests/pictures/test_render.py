@@ -167,7 +167,7 @@ def test_dead_and_undefined_maps_are_named_differently():
     assert contains(render.intensity(np.full((160, 160), np.nan)), lettering.WHITE)
 
 
-@pytest.mark.parametrize("kind", render.KINDS)
+@pytest.mark.parametrize("kind", render.DRAWERS)
 @pytest.mark.parametrize("size", [(48, 48), (20, 60), (200, 100)])
 def test_a_tile_is_the_map_drawn_at_the_fitted_picture_s_place(kind, size):
     photo, map_ = np.full(size + (3,), 77, np.uint8), np.ones((2, 3, 3)) if kind == "signed" else np.eye(3)
@@ -175,7 +175,7 @@ def test_a_tile_is_the_map_drawn_at_the_fitted_picture_s_place(kind, size):
     assert drawn.shape == (60, 60, 3)
     fitted = (np.array(size) * 60 / max(size)).astype(int)
     plain = np.full((*fitted, 3), 77, np.uint8)
-    expected = picture.letterbox(render.KINDS[kind](plain, map_, 2.0), 60)
+    expected = picture.letterbox(render.DRAWERS[kind](plain, map_, 2.0), 60)
     np.testing.assert_array_equal(drawn, expected)
 
 

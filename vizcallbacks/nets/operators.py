@@ -16,7 +16,7 @@ from .reach import Reach, everywhere, flattened, here, normed, reduced, sliced, 
 
 Attrs = Mapping[str, str]
 
-KINDS = ("relu", "gate", "smooth")
+ACTIVATION_KINDS = ("relu", "gate", "smooth")
 """Kinds of activation.
 
 ""
@@ -38,7 +38,7 @@ class Operator:
     Attributes
     ----------
     kind : str, or callable of the operator's arguments
-        Which of `KINDS` it is; None if it is no activation.
+        Which of `ACTIVATION_KINDS` it is; None if it is no activation.
     rewrite : callable, optional
         Its node (which may be changed) -> what takes the place of its first output, so that it gives the values of
         predict mode in train mode, with a right gradient.
@@ -72,7 +72,7 @@ def known(op: str) -> Operator:
 
 
 def activation_kind(node: Node) -> str | None:
-    """Which of `KINDS` a node is; None if it is no activation."""
+    """Which of `ACTIVATION_KINDS` a node is; None if it is no activation."""
     kind = known(node.op).kind
     if callable(kind):
         kind = kind(node.attrs)
@@ -96,7 +96,7 @@ def differentiable(heads: Iterable[Entry]) -> set[Node]:
 def coverage_of(heads: Iterable[Entry]) -> Coverage:
     """What a guided walk covers of a graph: all."""
     kinds = [activation_kind(node) for node in ordered(heads)]
-    relus, gates, smooth = (kinds.count(kind) for kind in KINDS)
+    relus, gates, smooth = (kinds.count(kind) for kind in ACTIVATION_KINDS)
     return Coverage(relus, relus, (), gates, smooth)
 
 

@@ -21,12 +21,12 @@ IN_ONE_LINE = 5  # pictures
 CAPITALS = 0.04  # of the width: a text's size whose capitals are 2.7 % of it
 
 DRAWN_AS = {"layer": "cam", "channels": "signed", "image": "intensity"}
-"""A method's shape -> how its maps are drawn, a key of render's KINDS."""
+"""A method's shape -> how its maps are drawn, a key of render's DRAWERS."""
 
 
 @dataclass(frozen=True)
 class TitledMap:
-    """One map of a panel; `kind`, a key of render's KINDS, says how it is drawn.
+    """One map of a panel; `kind`, a key of render's DRAWERS, says how it is drawn.
 
     "cam" and "difference": (h, w) at the layer's resolution; "intensity": (H, W); "signed": (C, H, W).
     """

@@ -132,7 +132,7 @@ def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
     return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
-KINDS: dict[str, Callable[[np.ndarray, np.ndarray, float | None], np.ndarray]] = {
+DRAWERS: dict[str, Callable[[np.ndarray, np.ndarray, float | None], np.ndarray]] = {
     "cam": overlay,
     "signed": lambda picture, gradient, scale: signed_picture(gradient, scale),
     "intensity": lambda picture, map_, scale: intensity(map_, scale),
@@ -154,16 +154,16 @@ def tile(
 ) -> np.ndarray:
     """A map drawn at the picture's place, on a square: (side, side, 3) uint8.
 
-    The map has the shape that `kind`, a key of KINDS, asks for; `title` names it in errors. A dead or
+    The map has the shape that `kind`, a key of DRAWERS, asks for; `title` names it in errors. A dead or
     undefined one is marked on the greyed photograph.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if kind not in DRAWERS:
+        raise ValueError(f"kind must be one of {', '.join(DRAWERS)}, got {kind!r}")
     map_ = checked_map(map_, 3 if kind == "signed" else 2, f"map of cell '{title}'")
     state = _state(map_, kind)
     if state:
         return _marked(letterbox(picture, side), state)
-    return letterbox(KINDS[kind](fit(picture, side), map_, scale), side)
+    return letterbox(DRAWERS[kind](fit(picture, side), map_, scale), side)
 
 
 def common_scale(maps: Iterable[np.ndarray]) -> float | None:

@@ -26,7 +26,7 @@ from tensorboardX.record_writer import masked_crc32c
 SCALAR_DATA = b"\x20\x01"
 """The field `data_class`, which tensorboardX lacks; without it TensorBoard's default server drops the others."""
 
-FOLDER = "logdir must be a folder of this machine that can be written, got"
+REFUSED = "logdir must be a folder of this machine that can be written, got"
 
 
 class EventFile:
@@ -132,11 +132,11 @@ def check_logdir(path: Any) -> None:
     """Raise ValueError unless `path` is a folder that can be written, or made; nothing is made."""
     path = os.fsdecode(path)
     if "://" in path:
-        raise ValueError(f"{FOLDER} {path!r}; for remote storage give a SummaryWriter")
+        raise ValueError(f"{REFUSED} {path!r}; for remote storage give a SummaryWriter")
     existing = os.path.abspath(path)
     while not os.path.lexists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing):
-        raise ValueError(f"{FOLDER} {path!r}, where {existing!r} is no folder; give another path")
+        raise ValueError(f"{REFUSED} {path!r}, where {existing!r} is no folder; give another path")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f"{FOLDER} {path!r}, where {existing!r} is read-only to you; give another path")
+        raise ValueError(f"{REFUSED} {path!r}, where {existing!r} is read-only to you; give another path")

@@ -17,7 +17,7 @@ from typing import Any, Callable, SupportsFloat
 
 import numpy as np
 
-from .event_file import FOLDER, EventFile, StillDownError, check_logdir
+from .event_file import REFUSED, EventFile, StillDownError, check_logdir
 
 
 class EventLog:
@@ -106,7 +106,7 @@ class EventLog:
                 os.makedirs(self._name, exist_ok=True)
                 self._backend.open()
             except OSError as error:
-                raise ValueError(f"{FOLDER} {self._name!r}: {error}; give another path") from error
+                raise ValueError(f"{REFUSED} {self._name!r}: {error}; give another path") from error
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._work, name="vizcallbacks-eventlog", daemon=True)
         self._thread.start()
