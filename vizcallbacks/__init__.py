@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .nets.instrument import instrumented
     from .pictures.peaks import Peaks, peaks
     from .probes.probe_set import ProbeSet
-    from .regression.baseline import Baseline, NotComparableError
+    from .regression.baseline import Baseline
+    from .regression.comparable import NotComparableError
     from .regression.comparing import compare
     from .regression.report import Report
     from .regression.snapshot import Snapshot
@@ -38,7 +39,7 @@ _MODULES = {
     "Attributions": "attribution.result",
     "Baseline": "regression.baseline",
     "Layer": "attribution.layer_list",
-    "NotComparableError": "regression.baseline",
+    "NotComparableError": "regression.comparable",
     "Peaks": "pictures.peaks",
     "ProbeSet": "probes.probe_set",
     "Report": "regression.report",

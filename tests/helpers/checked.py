@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 import vizcallbacks as vc
-from vizcallbacks.regression.snapshot import measure_maps
+from vizcallbacks.measures.of_one_map import measure_maps
 
 from .probes import probe_set as noise
 

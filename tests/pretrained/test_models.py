@@ -21,7 +21,7 @@ import vizcallbacks as vc
 from vizcallbacks.attribution.randomisation import shuffled
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined
 from vizcallbacks.pretrained import zoo
-from vizcallbacks.pretrained.models import Preprocessing, PretrainedModel
+from vizcallbacks.pretrained.preprocessing import Preprocessing, PretrainedModel
 
 from ..helpers.nets import images, random_state
 from ..helpers.photographs import CAT, THINGS, photograph

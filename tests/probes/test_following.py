@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vizcallbacks.probes.following import follow, size_of
-from vizcallbacks.probes.sources import centre_crop
+from vizcallbacks.probes.preparing import centre_crop
 
 
 def picture(height=8, width=12, dtype=np.uint8):

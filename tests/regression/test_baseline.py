@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 import vizcallbacks as vc
 from vizcallbacks import archive
-from vizcallbacks.regression.baseline import SCHEMA
+from vizcallbacks.regression.baseline_file import SCHEMA
 from vizcallbacks.regression.noise import margin, mean_of_runs, usual_variance
 from vizcallbacks.regression.quantities import tolerance_of
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import vizcallbacks as vc
 from vizcallbacks import archive
-from vizcallbacks.regression.baseline import SCHEMA
+from vizcallbacks.regression.baseline_file import SCHEMA
 from vizcallbacks.regression.report_files import picture
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot

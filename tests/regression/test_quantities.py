@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vizcallbacks.attribution.methods import METHODS
-from vizcallbacks.measures.of_one_map import MEASURES
+from vizcallbacks.measures.of_one_map import MEASURES, measure_maps
 from vizcallbacks.measures.of_two_maps import SIMILARITY
 from vizcallbacks.regression.quantities import (
     QUANTITIES,
@@ -17,7 +17,6 @@ from vizcallbacks.regression.quantities import (
     sentence,
     tolerance_of,
 )
-from vizcallbacks.regression.snapshot import measure_maps
 
 EACH = pytest.mark.parametrize("key", QUANTITIES)
 

@@ -11,6 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.helpers.probes import probe_set as noise
+from vizcallbacks.measures.of_one_map import measure_maps
 from vizcallbacks.measures.of_two_maps import SIMILARITY
 from vizcallbacks.pictures.grid import Header
 from vizcallbacks.pictures.panels import TitledMap, panel
@@ -18,7 +19,7 @@ from vizcallbacks.pictures.peak_sheet import peak_sheet
 from vizcallbacks.pictures.peaks import peaks
 from vizcallbacks.pictures.picture import encode
 from vizcallbacks.pictures.sheets import Track, history_sheet, overview
-from vizcallbacks.regression.snapshot import Snapshot, measure_maps
+from vizcallbacks.regression.snapshot import Snapshot
 from vizcallbacks.tensorboard.event_log import EventLog
 from vizcallbacks.training.album import Album, sizes_for
 from vizcallbacks.training.curves import description

@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,15 @@ from ..attribution.explaining import explain
 from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
-from ..pictures.panels import edges_note, guided_note, header_of, panel, titled_maps
 from ..pictures.peak_sheet import peak_sheet
 from ..pictures.peaks import Peaks, joined, peaks
 from ..pictures.picture import encode
 from ..pretrained import models as pretrained
-from ..pretrained.models import PretrainedModel
+from ..pretrained.preprocessing import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
-from .all_photographs import ALL, Gathered, class_of, most_probable
+from .all_photographs import ALL, Gathered
 from .class_names import find_class, read_classes
+from .one_photograph import asked_lines, heading, picture_of, save_raw, top_lines
 from .terminal import say
 
 DESCRIPTION = (
@@ -39,8 +39,6 @@ DESCRIPTION = (
     "Photographs that cannot be read are named, and the others go on. Exit code: 0 all explained, 2 some were "
     "not, or nothing could be."
 )
-SCHEMA = 1  # of the raw maps' files
-PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
 PEAKS = "peaks"  # name of the picture of all photographs
 LONGEST = 200  # bytes of a photograph's name that its results take over: file systems allow 255
 
@@ -81,14 +79,14 @@ def run(options: argparse.Namespace) -> int:
             )
             if not explained:
                 _check_class_names(result, model)
-                say(_heading(result, model))
+                say(heading(result, model))
             for i, path in enumerate(batch.paths):
                 place = os.path.join(options.out, results[path])
                 with archive.replacing(f"{place}.png") as file:
-                    file.write(encode(_panel(result, i, target), "png"))
+                    file.write(encode(picture_of(result, i, target), "png"))
                 if options.raw:
-                    _save_raw(result, i, path, model, f"{place}.npz")
-                say(f"{path} > {place}.png", *_top(result, i), *_asked(result, i, target))
+                    save_raw(result, i, path, model, f"{place}.npz")
+                say(f"{path} > {place}.png", *top_lines(result, i), *asked_lines(result, i, target))
                 gathered.add(result, i, path, results[path])
                 bar.update()
             explained += len(batch.paths)
@@ -184,78 +182,6 @@ def _check_class_names(result: Any, model: PretrainedModel) -> None:
     known, wanted = len(model.class_names), result.outputs.shape[1]
     if known not in (0, wanted):
         raise ValueError(f"--classes must name each of the net's {wanted} classes, got {known} names")
-
-
-def _heading(result: Any, model: PretrainedModel) -> str:
-    """What is the same for all photographs."""
-    parts = [model.name]
-    if result.layer is not None and any(METHODS[name].shape == "layer" for name in result.maps):
-        parts.append(f"layer {result.layer!r}")
-    if any("guided_gradient" in METHODS[name].needs for name in result.maps):
-        parts.append("guided {} of {} ReLUs".format(*result.relus))
-    note = edges_note(result.maps)
-    return ", ".join(parts) + (f"\n{note}" if note else "")
-
-
-def _top(result: Any, i: int) -> list[str]:
-    if np.isnan(result.outputs[i]).any():
-        return ["   the net's outputs are not numbers (NaN)"]
-    if result.probabilities is None:
-        return [f"   {_score(result, i)}"]
-    return [f"   {p:.2f}  {class_of(result, number)}" for number, p in most_probable(result, i)]
-
-
-def _score(result: Any, i: int) -> str:
-    """What is told of a net with one output, which has no classes."""
-    return f"score {result.scores[i]:.4g}"
-
-
-def _asked(result: Any, i: int, target: int | None) -> list[str]:
-    """The class of --target with its probability, unless it is told already."""
-    if target is None or result.probabilities is None or result.predictions[i] < 0:
-        return []
-    if target in dict(most_probable(result, i)):
-        return []
-    return [f"   {result.probabilities[i, target]:.2f}  {class_of(result, target)}, asked for"]
-
-
-def _panel(result: Any, i: int, target: int | None) -> np.ndarray:
-    """What the net saw, and its maps side by side."""
-    predicted, probe = -1 if result.predictions is None else int(result.predictions[i]), result.probe
-    is_other = target is not None and target != predicted and result.probabilities is not None
-    header = header_of(
-        probe,
-        i,
-        predicted,
-        np.nan if result.confidence is None else float(result.confidence[i]),
-        epoch=f"maps: {probe.class_name(target)} · {result.probabilities[i, target]:.2f}" if is_other else "",
-        note=guided_note(result.maps, result.relus),
-    )
-    undefined = np.isnan(result.outputs[i]).any()
-    unseen = "the outputs are not numbers (NaN)" if undefined else _score(result, i)
-    header = replace(header, label="" if predicted >= 0 else unseen)
-    maps = titled_maps({name: maps[i] for name, maps in result.maps.items()})
-    return panel(probe.pictures[i], maps, header, PANEL_WIDTH)
-
-
-def _save_raw(result: Any, i: int, path: str, model: PretrainedModel, out: str) -> None:
-    arrays = {
-        **{name: maps[i] for name, maps in result.maps.items()},
-        "picture": result.probe.pictures[i],
-        "outputs": result.outputs[i],
-        **({} if result.probabilities is None else {"probabilities": result.probabilities[i]}),
-    }
-    facts = {
-        "photograph": path,
-        "model": model.name,
-        "layer": result.layer,
-        "target": int(result.targets[i]),
-        "prediction": -1 if result.predictions is None else int(result.predictions[i]),
-        "class": class_of(result, int(result.targets[i])),
-        "relus": list(result.relus),
-        "methods": list(result.maps),
-    }
-    archive.write(out, "explanation", SCHEMA, arrays, facts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,8 @@ import pytest
 from ..attribution.explaining import explain
 from ..probes.probe_set import ProbeSet
 from ..regression.accepting import doubts
-from ..regression.baseline import Baseline, NotComparableError
+from ..regression.baseline import Baseline
+from ..regression.comparable import NotComparableError
 from ..regression.comparing import compare
 from ..regression.report import Report
 from ..regression.report_files import save_picture

@@ -13,8 +13,9 @@ from typing import Any
 from tqdm import tqdm
 
 from ..named import FORM, find_function, is_named
-from ..pretrained import models, zoo
+from ..pretrained import zoo
 from ..pretrained.efficientnet import EfficientNetLite
+from ..pretrained.preprocessing import EFFICIENTNET_LITE0, PretrainedModel, preprocessing_of
 from ..probes.photographs import read_photograph
 from ..probes.probe_set import ProbeSet
 from ..regression.rules import split_named
@@ -159,8 +160,8 @@ def _probe(options: argparse.Namespace, like: Any) -> ProbeSet:
             "it is not known how the net wants its pictures; make one: vizcallbacks probe FOLDER --out probe.npz"
         )
     name = options.net if options.net == "efficientnet_lite0" else zoo.find(options.net).name
-    known = models.EFFICIENTNET_LITE0 if name == "efficientnet_lite0" else models.preprocessing_of(name)
-    model = models.PretrainedModel(name, None, (), known)
+    known = EFFICIENTNET_LITE0 if name == "efficientnet_lite0" else preprocessing_of(name)
+    model = PretrainedModel(name, None, (), known)
     probe = ProbeSet.from_folder(options.probe, lambda picture: model.to_input(model.crop(picture)))
     pictures = [model.crop(read_photograph(os.path.join(options.probe, one))) for one in probe.names]
     return ProbeSet(

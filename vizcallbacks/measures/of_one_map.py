@@ -14,6 +14,7 @@ with half-pixel centres.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
@@ -222,3 +223,22 @@ def _checked_masks(masks: ArrayLike, count: int | None = None) -> np.ndarray:
             f"masks must be ({'N' if count is None else count}, H, W), got {masks.shape}; one for each map"
         )
     return masks
+
+
+def measure_maps(maps: np.ndarray, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All measures of maps, (N, h, w): name, or name/mask, -> (N,) float64, NaN where undefined.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> inside = np.array([[[True, False], [False, False]]])
+    >>> measure_maps(np.array([[[3.0, 1.0], [0.0, 0.0]]]), {"object": inside})["energy/object"]
+    array([0.75])
+    """
+    values = {}
+    for name, measure in MEASURES.items():
+        if not measure.needs_mask:
+            values[name] = measure.function(maps)
+        for mask, region in masks.items() if measure.needs_mask else ():
+            values[f"{name}/{mask}"] = measure.function(maps, region)
+    return values

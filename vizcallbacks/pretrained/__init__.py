@@ -5,7 +5,8 @@ PyTorch's files without PyTorch, `efficientnet` is the network that a package br
 """
 
 from .efficientnet import EfficientNetLite
-from .models import Preprocessing, PretrainedModel, efficientnet_lite0, imagenet_class_names, load
+from .models import efficientnet_lite0, imagenet_class_names, load
+from .preprocessing import Preprocessing, PretrainedModel
 
 __all__ = [
     "EfficientNetLite",

@@ -23,7 +23,8 @@ from .checks import (
     check_strings,
 )
 from .describing import describe
-from .sources import as_pictures, read_dataset, read_folder
+from .preparing import as_pictures
+from .sources import read_dataset, read_folder
 
 SCHEMA = 1
 

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .. import archive
-from ..checks import check_arrays, check_texts
 from ..measures.of_one_map import mean_defined
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
-from ..version import __version__
+from . import baseline_file
+from .comparable import OTHER_PROBE, NotComparableError, check_alike
 from .noise import margin, usual_variance
 from .quantities import known_names, masks_of, read_name, tolerance_of
 from .rules import parse_rules
 from .snapshot import Snapshot, read_run
-
-SCHEMA = 1
-
-
-class NotComparableError(ValueError):
-    """Two snapshots are of other images, another layer, other methods or targets: there is nothing to compare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +96,11 @@ class Baseline:
                 "a baseline needs maps of the CAM family; take snapshots with the method 'grad_cam'"
             )
         if probe is not None and probe.digest != first.digest:
-            raise NotComparableError(_OTHER_PROBE)
+            raise NotComparableError(OTHER_PROBE)
         names = tuple(f"image_{i:03d}" for i in range(len(first.targets))) if probe is None else probe.names
         sources = tuple(snapshot.when for snapshot in snapshots) if sources is None else tuple(sources)
         class_names = () if probe is None else probe.class_names
-        _check_alike(snapshots, sources, lambda one: cls._stacked([one], names, class_names, sources))
+        check_alike(snapshots, sources, lambda one: cls._stacked([one], names, class_names, sources))
         return cls._stacked(snapshots, names, class_names, sources)
 
     @classmethod
@@ -126,7 +117,7 @@ class Baseline:
             names=names,
             class_names=class_names,
             sources=sources,
-            versions=MappingProxyType(_versions()),
+            versions=MappingProxyType(baseline_file.versions()),
         )
 
     @classmethod
@@ -143,67 +134,18 @@ class Baseline:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
-        arrays = {
-            "targets": self.targets,
-            "predictions": self.predictions,
-            "measures": np.array(list(self.measures.values())),
-            **{f"maps/{name}": maps for name, maps in self.maps.items()},
-        }
-        facts = {
-            "layer": self.layer,
-            "maps": list(self.maps),
-            "measures": list(self.measures),
-            "digest": self.digest,
-            "names": self.names,
-            "class_names": self.class_names,
-            "sources": self.sources,
-            "versions": dict(self.versions),
-        }
-        archive.write(path, "baseline", SCHEMA, arrays, facts)
+        baseline_file.write(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Baseline:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged, OSError if there is none."""
-        arrays, facts = archive.read(path, "baseline", SCHEMA)
-        try:
-            return cls._checked(arrays, facts)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} holds no whole baseline ({error}); make it anew") from error
 
-    @classmethod
-    def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Baseline:
-        """What a file holds, if its parts are whole and fit together."""
-        methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
-        layout: dict[str, tuple[type, str]] = {
-            "targets": (np.signedinteger, "S N"),
-            "predictions": (np.signedinteger, "S N"),
-            "measures": (np.float64, "M S N"),
-            **{f"maps/{method}": (np.float32, "S N h w") for method in methods},
-        }
-        lengths = check_arrays(arrays, layout)
-        digest, layer, versions = facts["digest"], facts["layer"], facts["versions"]
-        if not methods or len(set(methods)) < len(methods) or len(set(measures)) < len(measures):
-            raise ValueError("it must have maps, and each name once")
-        if lengths["M"] != len(measures):
-            raise ValueError(f"it names {len(measures)} measures, but has {lengths['M']}")
-        if min(arrays[name].min() for name in ("targets", "predictions")) < -1:
-            raise ValueError("a class is below -1, which stands for none")
-        if not isinstance(layer, (str, type(None))) or not isinstance(versions, dict):
-            raise ValueError(f"its layer or its versions are none: {layer!r:.80}, {versions!r:.80}")
-        made = cls(
-            layer=layer,
-            maps=MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
-            targets=arrays["targets"],
-            predictions=arrays["predictions"],
-            measures=MappingProxyType(dict(zip(measures, arrays["measures"]))),
-            digest=check_texts("digest", [digest])[0],
-            names=check_texts("names", facts["names"], lengths["N"]),
-            class_names=check_texts("class_names", facts["class_names"]),
-            sources=check_texts("sources", facts["sources"], lengths["S"]),
-            versions=MappingProxyType(dict(versions)),
-        )
-        parse_rules(made.thresholds())
-        return made
+        def checked(parts: dict[str, Any]) -> Baseline:
+            made = cls(**parts)
+            parse_rules(made.thresholds())
+            return made
+
+        return baseline_file.read(path, checked)
 
     def __repr__(self) -> str:
         runs = f"{len(self)} run{'s' * (len(self) > 1)}"
@@ -231,7 +173,7 @@ class Baseline:
     def check_probe(self, digest: str, count: int) -> None:
         """Raise NotComparableError unless a probe set of this digest and so many images is the baseline's."""
         if digest != self.digest:
-            raise NotComparableError(_OTHER_PROBE)
+            raise NotComparableError(OTHER_PROBE)
         if count != len(self.names):
             raise NotComparableError(
                 f"the baseline is of {len(self.names)} images, this is of {count}, though of one probe set: "
@@ -333,38 +275,5 @@ class Baseline:
         return {**rules, "dead": ["within noise"]}
 
 
-_OTHER_PROBE = (
-    "the probe sets differ: these snapshots are not of the same images, labels and masks; "
-    "use the probe set of the baseline, or accept a new baseline"
-)
-
-
-def _check_alike(snapshots: list[Snapshot], sources: Sequence[str], alone: Callable[..., Baseline]) -> None:
-    """Raise NotComparableError, with the odd one's source, unless all snapshots can be compared."""
-
-    def kind(one: Snapshot) -> tuple:
-        shapes = tuple((name, maps.shape) for name, maps in one.maps.items())
-        return one.digest, one.layer, shapes, one.targets.tobytes()
-
-    kinds = [kind(one) for one in snapshots]
-    usual = max(kinds, key=kinds.count)  # the first of the most frequent ones
-    reference = alone(snapshots[kinds.index(usual)])
-    for one, source in zip(snapshots, sources):
-        try:
-            reference.check_comparable(one)
-        except NotComparableError as error:
-            others = [other for other, its in zip(sources, kinds) if its == usual]
-            raise NotComparableError(f"{source} is unlike {', '.join(others)}: {error}") from None
-
-
 def _stacks(lists: Mapping[str, list]) -> Mapping[str, np.ndarray]:
     return MappingProxyType({name: np.stack(arrays) for name, arrays in lists.items()})
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "vizcallbacks": __version__,
-        "mxnet": version("mxnet"),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }

@@ -15,7 +15,8 @@ import numpy as np
 from ..attribution.result import Attributions
 from ..measures.of_one_map import mean_defined
 from ..probes.probe_set import ProbeSet
-from .baseline import Baseline, NotComparableError
+from .baseline import Baseline
+from .comparable import NotComparableError
 from .noise import mean_of_runs
 from .quantities import known_names, masks_of, no_mask, read_name
 from .report import Finding, Report

@@ -16,7 +16,7 @@ from ..measures.of_two_maps import SIMILARITY
 from ..pictures.panels import WIDTH, TitledMap, header_of, panel, side_by_side
 from ..pictures.picture import encode
 from ..probes.probe_set import ProbeSet
-from .baseline import NotComparableError
+from .comparable import NotComparableError
 from .course import failed_rules, first_bad
 from .report import Report, describe
 

@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import archive
 from ..attribution.methods import METHODS, check_methods
 from ..attribution.outputs import kind_of, predictions_of, probabilities_of
 from ..attribution.result import Attributions, Coverage
 from ..attribution.targets import target_of
-from ..checks import as_numpy, check_arrays, check_step, check_texts, pick_evenly
-from ..measures.of_one_map import MEASURES
+from ..checks import as_numpy, check_arrays, check_step, pick_evenly
+from ..measures.of_one_map import measure_maps
 from ..measures.of_two_maps import SIMILARITY
 from ..probes.probe_set import ProbeSet
 from ..showing import Shown
+from . import snapshot_file
 
-SCHEMA = 1
 FOLDER = "attention"
 """Sub-folder of a run's folder that holds ``probe.npz`` and one ``snapshot-<step>.npz`` for each snapshot."""
 
@@ -175,71 +174,12 @@ class Snapshot(Shown):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one .npz file, whole or not at all (OSError)."""
-        arrays = {
-            "targets": self.targets,
-            "predictions": self.predictions,
-            "confidence": self.confidence,
-            "measures": np.array(list(self.measures.values())),  # one array: masks may have any names
-            **{f"maps/{name}": maps for name, maps in self.maps.items()},
-        }
-        facts = {
-            "step": self.step,
-            "when": self.when,
-            "layer": self.layer,
-            "maps": list(self.maps),
-            "measures": list(self.measures),
-            "relus": list(self.relus),
-            "digest": self.digest,
-            "pure": self.pure,
-        }
-        archive.write(path, "snapshot", SCHEMA, arrays, facts)
+        snapshot_file.write(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Snapshot:
         """Read a file that `save` wrote; ValueError if it is foreign or damaged."""
-        arrays, facts = archive.read(path, "snapshot", SCHEMA)
-        try:
-            return cls._checked(arrays, facts)
-        except LookupError as error:
-            raise ValueError(f"{path} lacks a part of a snapshot ({error!r}); make it anew") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} holds no whole snapshot ({error}); make it anew") from error
-
-    @classmethod
-    def _checked(cls, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Snapshot:
-        """What a file holds, if its parts are whole and fit together."""
-        methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
-        layout: dict[str, tuple[type, str]] = {
-            "targets": (np.signedinteger, "N"),
-            "predictions": (np.signedinteger, "N"),
-            "confidence": (np.floating, "N"),
-            "measures": (np.float64, "M N"),
-            **{f"maps/{method}": (np.float32, "N h w") for method in methods},
-        }
-        for name in layout:
-            arrays[name]  # KeyError: it is missing
-        lengths = check_arrays(arrays, layout)
-        if lengths["M"] != len(measures) or len(set(measures)) < len(measures):
-            raise ValueError(f"it names {len(set(measures))} measures, but has {lengths['M']}")
-        layer, relus, pure = facts["layer"], facts["relus"], facts.get("pure")
-        if not isinstance(layer, (str, type(None))) or not isinstance(pure, (bool, type(None))):
-            raise ValueError(f"layer {layer!r:.80} or pure {pure!r:.80} is of another type")
-        if not isinstance(relus, list) or [type(number) for number in relus] != [int, int]:
-            raise ValueError(f"relus must be two whole numbers, got {relus!r:.80}")
-        when, digest = check_texts("when and digest", [facts["when"], facts["digest"]])
-        return cls(
-            step=check_step(facts["step"]),
-            when=when,
-            layer=layer,
-            maps=MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
-            targets=arrays["targets"],
-            predictions=arrays["predictions"],
-            confidence=arrays["confidence"],
-            measures=MappingProxyType(dict(zip(measures, arrays["measures"]))),
-            relus=(relus[0], relus[1]),
-            digest=digest,
-            pure=pure,
-        )
+        return cls(**snapshot_file.read(path))
 
 
 _AXES = {"layer": "N h w", "image": "N h w", "channels": "N c h w"}
@@ -302,17 +242,6 @@ def written_by(result: Attributions) -> tuple[str, ...] | None:
 def _comparable(previous: Snapshot, layer: Any, method: str, maps: np.ndarray, probe: ProbeSet) -> bool:
     same_layer = previous.layer == layer and previous.digest == probe.digest
     return same_layer and method in previous.maps and previous.maps[method].shape == maps.shape
-
-
-def measure_maps(maps: np.ndarray, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All measures of maps, (N, h, w): name, or name/mask, -> (N,) float64, NaN where undefined."""
-    values = {}
-    for name, measure in MEASURES.items():
-        if not measure.needs_mask:
-            values[name] = measure.function(maps)
-        for mask, region in masks.items() if measure.needs_mask else ():
-            values[f"{name}/{mask}"] = measure.function(maps, region)
-    return values
 
 
 def snapshot_path(run: str | os.PathLike[str], step: int) -> Path:

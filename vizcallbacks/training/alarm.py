@@ -14,7 +14,8 @@ from ..attribution.methods import METHODS
 from ..attribution.result import Attributions
 from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
-from ..regression.baseline import Baseline, NotComparableError
+from ..regression.baseline import Baseline
+from ..regression.comparable import NotComparableError
 from ..regression.comparing import compare
 from ..regression.quantities import known_names, no_mask, read_name, tolerance_of
 from ..regression.report import Report, accept_command

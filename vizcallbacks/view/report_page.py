@@ -13,7 +13,8 @@ from ..archive import replacing
 from ..checks import pick_evenly
 from ..pictures.sheets import Track, overview
 from ..probes.probe_set import ProbeSet
-from ..regression.baseline import Baseline, NotComparableError
+from ..regression.baseline import Baseline
+from ..regression.comparable import NotComparableError
 from ..regression.comparing import compare
 from ..regression.report import Report
 from ..regression.report_files import picture
