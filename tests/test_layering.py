@@ -97,6 +97,7 @@ NEVER_MXNET = {
     "pytest_plugin",
     "attribution.methods",
     "attribution.cams",
+    "attribution.factors",
     "attribution.multipass",
     "attribution.paths",
     "attribution.scored_cams",

@@ -170,7 +170,10 @@ def test_dead_and_undefined_maps_are_named_differently():
 @pytest.mark.parametrize("kind", render.DRAWERS)
 @pytest.mark.parametrize("size", [(48, 48), (20, 60), (200, 100)])
 def test_a_tile_is_the_map_drawn_at_the_fitted_picture_s_place(kind, size):
-    photo, map_ = np.full(size + (3,), 77, np.uint8), np.ones((2, 3, 3)) if kind == "signed" else np.eye(3)
+    photo, map_ = (
+        np.full(size + (3,), 77, np.uint8),
+        np.ones((2, 3, 3)) if kind in render.SEVERAL else np.eye(3),
+    )
     drawn = render.tile(photo, map_, 60, kind, 2.0)
     assert drawn.shape == (60, 60, 3)
     fitted = (np.array(size) * 60 / max(size)).astype(int)
@@ -219,5 +222,20 @@ def test_a_map_of_another_shape_or_dtype_is_refused(bad):
 
 
 def test_an_unknown_kind_of_tile_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="one of cam, signed, intensity, difference, got 'heat'"):
+    with pytest.raises(ValueError, match="one of cam, signed, intensity, difference, concepts, got 'heat'"):
         render.tile(PHOTO, CAM, 60, "heat")
+
+
+# Concepts
+
+
+def test_the_strongest_concept_gives_a_place_its_colour_as_far_as_it_is_strong():
+    photo = np.full((4, 8, 3), 100, np.uint8)
+    maps = np.zeros((2, 1, 2))
+    maps[0, 0, 0], maps[1, 0, 1] = 2, 1
+    drawn = render.concepts(photo, maps)
+    np.testing.assert_array_equal(drawn[0, 0], np.rint(0.15 * 100 + 0.85 * np.array(render.CONCEPTS[0])))
+    share = 0.85 * 0.5**0.85
+    np.testing.assert_allclose(drawn[0, -1], (1 - share) * 100 + share * np.array(render.CONCEPTS[1]), atol=1)
+    np.testing.assert_array_equal(render.concepts(photo, maps, 4.0), render.concepts(photo, maps / 2, 2.0))
+    assert (render.concepts(photo, maps, 4.0) != drawn).any()

@@ -492,3 +492,20 @@ def test_columns_of_the_overview_are_short(when, caption):
     album.add(Snapshot(**{**vars(taken), "when": when}), {"grad_cam": maps})
     tracks = [Track(f"image_00{i}", probe.pictures[i], [maps[i]], [None]) for i in range(2)]
     np.testing.assert_array_equal(album.overview(), overview(tracks, [caption], "Grad-CAM"))
+
+
+def test_a_concept_keeps_its_colour_when_the_next_snapshot_has_it_under_another_number():
+    probe = probe_set()
+    first = np.random.default_rng(0).uniform(size=(2, 4, 3, 4)).astype(np.float32)
+    one, other = (Album(probe, ("grad_cam", "feature_factors"), show=2) for _ in range(2))
+    for album, order in ((one, [0, 1, 2, 3]), (other, [3, 1, 0, 2])):
+        drawn = []
+        for step, maps in ((0, first), (1, 0.9 * first[:, order])):
+            given = {"grad_cam": cams(step), "feature_factors": maps}
+            drawn.append(Recorder(*album.add(snapshot(step, cams(step)), given)))
+        panels = {tag: picture for (tag, step), picture in drawn[1].pictures.items() if "panels/" in tag}
+        assert len(panels) == 2
+        if album is one:
+            expected = panels
+    for tag, picture in panels.items():
+        np.testing.assert_array_equal(picture, expected[tag])

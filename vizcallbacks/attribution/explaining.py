@@ -16,7 +16,7 @@ from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, check_methods
-from .one_batch import LAYER, Batch, explain_batch, needs_of
+from .one_batch import LAYER, Batch, apply_methods, explain_batch, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
 from .targets import target_of
@@ -156,9 +156,10 @@ def explain(
     kind = output if outputs is None or output is not None else kind_of(outputs)
     probabilities = None if outputs is None else probabilities_of(outputs, kind)
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
+    found = [_joined_maps(batches, index, methods) for index in range(len(layers or [None]))]
     results = [
         Attributions(
-            maps=_joined_values([batch.maps[index] for batch in batches]),
+            maps=found[index][0],
             layer=None if one is None else paths[one],
             image_size=(probe.images.shape[2], probe.images.shape[3]),
             outputs=outputs,
@@ -169,7 +170,7 @@ def explain(
             target=target,
             scores=np.concatenate([batch.scores for batch in batches]),
             coverage=runner.coverage,
-            notes=_joined_values([batch.notes[index] for batch in batches]),
+            notes=found[index][1],
             probe=probe,
             route=runner.route or "",
             reason=runner.reason,
@@ -185,5 +186,16 @@ def _joined(parts: list) -> Any:
     return None if parts[0] is None else np.concatenate(parts)
 
 
-def _joined_values(parts: list[dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
-    return MappingProxyType({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+def _joined_values(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _joined_maps(batches: list[Batch], index: int, methods: Sequence[str]) -> tuple[Mapping, Mapping]:
+    """Maps and notes of a layer, with those of methods that take the arrays of all images at once."""
+    maps = _joined_values([batch.maps[index] for batch in batches])
+    notes = _joined_values([batch.notes[index] for batch in batches])
+    joint = [name for name in methods if name not in maps]
+    if joint:
+        more = apply_methods(joint, _joined_values([batch.kept[index] for batch in batches]))
+        maps, notes = {**maps, **more[0]}, {**notes, **more[1]}
+    return MappingProxyType({name: maps[name] for name in methods}), MappingProxyType(notes)

@@ -24,6 +24,7 @@ from .cams import (
     upsample,
     xgrad_cam,
 )
+from .factors import feature_factors
 from .multipass import occlusion, rise, smooth_grad, smooth_grad_squared, var_grad
 from .paths import expected_gradients, integrated_gradients
 from .scored_cams import ablation_cam, score_cam
@@ -45,7 +46,8 @@ class Method:
         `vizcallbacks.nets.above.Above`, to run the part above the layer on other maps; "baselines", (M, C, H, W):
         all images that are explained together.
     shape : str
-        "layer": (N, h, w), at the layer's resolution; "image": (N, H, W); "channels": (N, C, H, W).
+        "layer": (N, h, w), at the layer's resolution; "concepts": (N, concepts, h, w), there too; "image": (N, H,
+        W); "channels": (N, C, H, W).
     signed : bool
         Whether values below zero occur.
     depends_on_weights : bool
@@ -53,6 +55,9 @@ class Method:
         as reasons (Adebayo et al., 2018, arXiv:1810.03292).
     title : str
         For pictures.
+    jointly : bool
+        Whether the function is called once, with the arrays of all images that are explained together, and not
+        for one batch after another; it cannot have "passes" or "above" then.
     """
 
     function: Callable[..., np.ndarray]
@@ -61,6 +66,7 @@ class Method:
     signed: bool
     depends_on_weights: bool
     title: str
+    jointly: bool = False
 
     @property
     def is_fast(self) -> bool:
@@ -70,7 +76,7 @@ class Method:
     @property
     def sees_all(self) -> bool:
         """Whether an image's maps depend on the other images that are explained with it."""
-        return "baselines" in self.needs
+        return self.jointly or "baselines" in self.needs
 
 
 def gradient(input_gradient: np.ndarray):
@@ -169,6 +175,9 @@ METHODS: dict[str, Method] = {
     "eigen_cam": Method(eigen_cam, ("activation",), "layer", True, True, "EigenCAM"),
     "eigen_grad_cam": Method(eigen_grad_cam, _LAYER, "layer", True, True, "Eigen-Grad-CAM"),
     "score_cam": Method(score_cam, ("activation", "passes"), "layer", False, True, "Score-CAM"),
+    "feature_factors": Method(
+        feature_factors, ("activation", "images"), "concepts", False, True, "Feature factors", jointly=True
+    ),
     "ablation_cam": Method(ablation_cam, ("activation", "above"), "layer", False, True, "Ablation-CAM"),
     "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
     "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),

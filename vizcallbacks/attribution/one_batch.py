@@ -23,11 +23,15 @@ LAYER = {"activation", "gradient", "above"}
 
 @dataclass(frozen=True)
 class Batch:
-    """What one batch gave; `maps` and `notes` for each of the layers."""
+    """What one batch gave; `maps`, `notes` and `kept` for each of the layers.
+
+    `kept` are the arrays of the methods that take those of all images at once.
+    """
 
     layers: list
     maps: list[dict[str, np.ndarray]]
     notes: list[dict[str, np.ndarray]]
+    kept: list[dict[str, np.ndarray]]
     outputs: np.ndarray | None
     target: Target
     scores: np.ndarray
@@ -91,7 +95,9 @@ def explain_batch(
             chosen.score,
             batch_size,
         )
-        maps, notes = [], []
+        maps, notes, kept = [], [], []
+        joint = [name for name in methods if METHODS[name].jointly]
+        single = [name for name in methods if name not in joint]
         for index in range(max(1, len(layers))):
             own: dict[str, Any] = {}
             if layers:
@@ -99,11 +105,13 @@ def explain_batch(
                 own["gradient"] = channels_first(layers[index], gradients[index])
             if above:
                 own["above"] = above[index]
-            applied = _apply(methods, {**shared, **own})
+            arrays = {**shared, **own}
+            applied = apply_methods(single, arrays)
             maps.append(applied[0])
             notes.append(applied[1])
+            kept.append({need: arrays[need] for need in needs_of(joint)})
     outputs = None if outputs is None else _single(outputs.asnumpy())
-    return Batch(layers, maps, notes, outputs, chosen, _single(score), remarks)
+    return Batch(layers, maps, notes, kept, outputs, chosen, _single(score), remarks)
 
 
 def _above(run: Pass, tapped: list, target: Target, batch_size: int, runner: Runner) -> list[Above]:
@@ -113,7 +121,7 @@ def _above(run: Pass, tapped: list, target: Target, batch_size: int, runner: Run
     return [Above(run, outputs.index(id(one)), target.score, batch_size, several) for one in tapped]
 
 
-def _apply(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
+def apply_methods(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:
     """Maps by method, and notes by "method/name"."""
     maps: dict[str, np.ndarray] = {}
     notes: dict[str, np.ndarray] = {}

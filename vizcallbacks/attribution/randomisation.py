@@ -160,11 +160,13 @@ def _layers_with_weights(net: gluon.Block) -> list[tuple[str, list[gluon.Paramet
 
 
 def _maps(result: Attributions) -> dict[str, np.ndarray]:
-    """Method -> (N, h, w): of maps with channels, the largest absolute value."""
-    return {
-        method: np.abs(maps).max(axis=1) if METHODS[method].shape == "channels" else maps
-        for method, maps in result.maps.items()
-    }
+    """Method -> (N, h, w): of maps with channels, the largest absolute value; concepts below each other."""
+    found = {}
+    for method, maps in result.maps.items():
+        if METHODS[method].shape == "channels":
+            maps = np.abs(maps).max(axis=1)
+        found[method] = maps.reshape(len(maps), -1, maps.shape[-1])
+    return found
 
 
 def _shuffled_maps(maps: np.ndarray, generator: np.random.Generator) -> np.ndarray:

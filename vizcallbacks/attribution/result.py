@@ -22,7 +22,8 @@ class Attributions(Shown):
     Attributes
     ----------
     maps : mapping of str to ndarray
-        Method -> (N, h, w), (N, H, W) or (N, C, H, W) float32, as `vizcallbacks.attribution.methods.METHODS` says.
+        Method -> (N, h, w), (N, concepts, h, w), (N, H, W) or (N, C, H, W) float32, as
+        `vizcallbacks.attribution.methods.METHODS` says.
     layer : str or None
         Path of the Conv2D that the CAM family looked at ("features.8"), or its name if it is the net itself.
     image_size : (int, int)
@@ -124,9 +125,9 @@ class Attributions(Shown):
         """One map per image at the image's size, (N, H, W) float32.
 
         Maps of the CAM family are upsampled bilinearly; of maps with channels the absolute maximum over
-        channels is taken.
+        channels is taken, of concepts the maximum over concepts.
         """
         maps = self[method]
-        if METHODS[method].shape == "layer":
-            return upsample(maps, self.image_size)
+        if METHODS[method].shape in ("layer", "concepts"):
+            return upsample(maps if maps.ndim == 3 else maps.max(axis=1), self.image_size)
         return np.abs(maps).max(axis=1) if maps.ndim == 4 else maps

@@ -20,7 +20,7 @@ WIDTH = 672  # of a panel, px
 IN_ONE_LINE = 5  # pictures
 CAPITALS = 0.04  # of the width: a text's size whose capitals are 2.7 % of it
 
-DRAWN_AS = {"layer": "cam", "channels": "signed", "image": "intensity"}
+DRAWN_AS = {"layer": "cam", "concepts": "concepts", "channels": "signed", "image": "intensity"}
 """A method's shape -> how its maps are drawn, a key of render's DRAWERS."""
 
 
@@ -28,7 +28,8 @@ DRAWN_AS = {"layer": "cam", "channels": "signed", "image": "intensity"}
 class TitledMap:
     """One map of a panel; `kind`, a key of render's DRAWERS, says how it is drawn.
 
-    "cam" and "difference": (h, w) at the layer's resolution; "intensity": (H, W); "signed": (C, H, W).
+    "cam" and "difference": (h, w) at the layer's resolution; "concepts": (concepts, h, w); "intensity": (H, W);
+    "signed": (C, H, W).
     """
 
     title: str
@@ -109,7 +110,7 @@ def panel(
     header : Header
     width : int, px
     outlines : sequence of ndarray, (H', W'), bool
-        Regions whose edges are drawn on the input and on maps of the kinds "cam" and "difference".
+        Regions whose edges are drawn on the input and on maps of the kinds "cam", "concepts" and "difference".
 
     Returns
     -------
@@ -125,7 +126,7 @@ def panel(
     squares = [Square(outlined(picture, outlines, side), [[Line("input")]])]
     for one in maps:
         drawn = tile(picture, one.map, side, one.kind, one.scale, one.title)
-        if one.kind in ("cam", "difference"):
+        if one.kind in ("cam", "concepts", "difference"):
             drawn = outlined(picture, outlines, side, drawn)
         rows = [[Line(text)] for text in wrapped(one.title, side, text)]
         if one.kind == "difference":

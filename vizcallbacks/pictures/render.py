@@ -19,6 +19,8 @@ import numpy as np
 from .lettering import GREY, INK, TEXT, WHITE, blend, text_width, write
 from .picture import checked_picture, described, fit, letterbox
 
+CONCEPTS = ((230, 159, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0))
+"""Colours that most colour-blind people can tell apart (Okabe and Ito, 2008)."""
 BLUE, RED = (33, 102, 190), (200, 24, 43)
 
 
@@ -132,16 +134,47 @@ def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
     return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
+def concepts(picture: np.ndarray, maps: np.ndarray, scale: float | None = None) -> np.ndarray:
+    """Where which concept is strongest, a colour for each, over the photograph in grey.
+
+    Upsampled bilinearly; the strongest concept's value, divided by `scale` and clipped to v in [0, 1], covers 0.85
+    v^0.85 of the photograph. Concept number i has colour i of `CONCEPTS`, which start again after the last.
+
+    Parameters
+    ----------
+    picture : ndarray, (H, W, 3), uint8
+    maps : ndarray, (concepts, h, w), float, >= 0
+    scale : float, optional
+        The value that gets full colour. None: the maximum of all maps.
+
+    Returns
+    -------
+    ndarray, (H, W, 3), uint8
+    """
+    picture, maps = checked_picture(picture), checked_map(maps, 3, "maps")
+    state = _state(maps, "concepts")
+    if state:
+        return _marked(picture, state)
+    large = np.stack([_upsampled(map_, picture) for map_ in maps])
+    hue = np.array(CONCEPTS)[large.argmax(axis=0) % len(CONCEPTS)]
+    amount = np.clip(large.max(axis=0) / _checked_scale(scale, maps.max()), 0, 1)
+    return blend(_grey(picture), hue, _opacity(amount))
+
+
 DRAWERS: dict[str, Callable[[np.ndarray, np.ndarray, float | None], np.ndarray]] = {
     "cam": overlay,
     "signed": lambda picture, gradient, scale: signed_picture(gradient, scale),
     "intensity": lambda picture, map_, scale: intensity(map_, scale),
     "difference": difference,
+    "concepts": concepts,
 }
 """How a map is drawn at a photograph's place: name -> function of (picture, map, scale)."""
 
 SIGNED = ("signed", "difference")
 """Those kinds whose maps have a sign."""
+
+SEVERAL = ("signed", "concepts")
+"""Those kinds that take several values for a place: (C, H, W) or (concepts, h, w)."""
 
 
 def tile(
@@ -159,7 +192,7 @@ def tile(
     """
     if kind not in DRAWERS:
         raise ValueError(f"kind must be one of {', '.join(DRAWERS)}, got {kind!r}")
-    map_ = checked_map(map_, 3 if kind == "signed" else 2, f"map of cell '{title}'")
+    map_ = checked_map(map_, 3 if kind in SEVERAL else 2, f"map of cell '{title}'")
     state = _state(map_, kind)
     if state:
         return _marked(letterbox(picture, side), state)

@@ -182,7 +182,7 @@ class Snapshot(Shown):
         return cls(**snapshot_file.read(path))
 
 
-_AXES = {"layer": "N h w", "image": "N h w", "channels": "N c h w"}
+_AXES = {"layer": "N h w", "concepts": "N k h w", "image": "N h w", "channels": "N c h w"}
 """Shape of a method's maps -> a letter for each axis."""
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..attribution.factors import aligned
 from ..attribution.methods import METHODS
 from ..checks import pick_evenly
 from ..pictures.grid import Header
@@ -82,6 +83,7 @@ class Album:
         self._scales = np.zeros(len(self.shown))
         self._pages = Pages()
         self._newest: Snapshot | None = None
+        self._concepts: dict[str, np.ndarray] = {}
         self.sheets_at = self._history_at = 0
 
     @property
@@ -121,6 +123,8 @@ class Album:
                 )
         if maps is None and self.main not in snapshot.maps:
             return []
+        if maps is not None:
+            maps = self._aligned(maps)
         main = snapshot.maps[self.main][self.shown] if maps is None else maps[self.main]
         small = np.stack([small_map(map_) for map_ in main])
         self._scales = np.fmax(self._scales, maxima(small))
@@ -142,6 +146,14 @@ class Album:
         if note and self._pages.count == 1:
             jobs.append(lambda sink: sink.text(f"{SHEETS}/note", note, snapshot.step))
         return jobs
+
+    def _aligned(self, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The maps with their concepts in the order of the snapshot before, so that a concept keeps its colour."""
+        concepts = {name: maps[name] for name in maps if METHODS[name].shape == "concepts"}
+        for name in concepts.keys() & self._concepts.keys():
+            concepts[name] = aligned(self._concepts[name], concepts[name])
+        self._concepts = concepts
+        return {**maps, **concepts}
 
     def sheets(self, step: int, history: bool = True) -> list[Callable]:
         """Jobs that draw overview, peaks and history sheets up to the newest snapshot, unless drawn already."""

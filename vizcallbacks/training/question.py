@@ -40,7 +40,8 @@ class Question:
         """Explain the probe images: for what is measured all, for what is only drawn those shown.
 
         The CAM family's maps are measured. Where there are any, maps of the image's size are only drawn, and
-        their methods, by far the slower ones, run on the images shown alone, if these are few among all.
+        their methods, by far the slower ones, run on the images shown alone, if these are few among all; unless
+        their maps of an image depend on the others.
 
         Parameters
         ----------
@@ -57,7 +58,8 @@ class Question:
             Method -> maps of the images shown, in their order; all methods.
         """
         rows = list(shown)
-        drawn = tuple(name for name in self.methods if METHODS[name].shape != "layer")
+        kinds = {name: METHODS[name] for name in self.methods}
+        drawn = tuple(name for name, one in kinds.items() if one.shape != "layer" and not one.sees_all)
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
             result = explain(net, self.probe, measured, extra=self.extra, **self.options)

@@ -61,7 +61,7 @@ def jobs_of(job: Job, chunk: int) -> list[Job]:
     """The job, or where the probe set is larger than `chunk` images its parts, which give the same bits.
 
     Chunks are whole batches. The methods that are only drawn are a part of their own. A function that scores
-    images may depend on their company, and is not parted.
+    images may depend on their company, and is not parted; nor is a method that sees all images.
     """
     count, shown = len(job.probe), list(job.shown or ())
     drawn = tuple(name for name in job.methods if METHODS[name].shape != "layer")
@@ -70,6 +70,7 @@ def jobs_of(job: Job, chunk: int) -> list[Job]:
     if (
         count <= chunk
         or callable(job.targets)
+        or any(METHODS[name].sees_all for name in job.methods)
         or not measured
         or (drawn and count <= WORTHWHILE * len(shown))
     ):
