@@ -202,7 +202,7 @@ def test_a_map_of_a_panel_that_is_refused_is_named_by_its_title():
 
 
 def test_an_unknown_kind_of_map_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="one of cam, signed, intensity, difference, got 'heat'"):
+    with pytest.raises(ValueError, match="one of cam, signed, intensity, difference, concepts, got 'heat'"):
         panels.panel(PHOTO, [TitledMap("a", CAM, "heat")], Header())
     with pytest.raises(ValueError, match="at least one map"):
         panels.panel(PHOTO, [], Header())
