@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "vizcallbacks"
 ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
     # room: (floor, other rooms that it may import, packages beside Python's own library)
     "ground": (1, set(), {"numpy"}),
-    "measures": (1, set(), {"numpy", "scipy"}),
+    "measures": (1, set(), {"numpy"}),
     "probes": (2, {"ground"}, {"numpy", "cv2", "PIL"}),
     "tensorboard": (2, {"ground"}, {"numpy", "tensorboardX"}),
     "nets": (2, {"ground", "probes"}, {"numpy", "tqdm"}),

@@ -214,3 +214,11 @@ def test_mirrored_maps_are_as_similar(name, pair):
     expected = function(*pair)
     np.testing.assert_allclose(function(*(maps[:, ::-1] for maps in pair)), expected, atol=1e-9)
     np.testing.assert_allclose(function(*(maps[:, :, ::-1] for maps in pair)), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5, 1000])
+def test_ranks_are_scipy_s_to_the_bit(levels):
+    maps = np.random.default_rng(levels).integers(0, levels, (7, 5, 9)).astype(np.float64)
+    np.testing.assert_array_equal(similarity._ranks(maps), stats.rankdata(maps.reshape(7, -1), axis=1))
+    one_cell = np.full((2, 1, 1), 3.0)
+    np.testing.assert_array_equal(similarity._ranks(one_cell), [[1], [1]])

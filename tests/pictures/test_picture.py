@@ -45,6 +45,15 @@ def test_jpeg_keeps_colour_at_full_resolution():
     assert np.abs(decoded.astype(int) - stripes).mean() < 12
 
 
+@pytest.mark.parametrize("levels", [2, 32, 64])
+def test_fewer_levels_change_a_colour_by_half_a_step_at_most_and_keep_black_and_white(levels):
+    grey = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    found = np.asarray(Image.open(io.BytesIO(picture.encode(grey, "png", levels=levels)))).astype(int)
+    assert len(np.unique(found)) == levels
+    assert np.abs(found - grey).max() <= 255 / (levels - 1) / 2 + 0.5
+    assert (found.min(), found.max()) == (0, 255)
+
+
 def test_an_unknown_file_format_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="one of jpeg, png, got 'gif'"):
         picture.encode(PHOTO, "gif")

@@ -99,7 +99,7 @@ def test_another_probe_set_and_no_map_are_refused():
 def test_the_picture_is_a_png_file(tmp_path):
     save_picture(report(), PROBE, tmp_path / "a.png")
     found = cv2.imread(str(tmp_path / "a.png"))[..., ::-1]
-    np.testing.assert_array_equal(found, picture(report(), PROBE))
+    np.testing.assert_allclose(found.astype(int), picture(report(), PROBE), atol=5)  # of 32 levels a colour
     assert os.listdir(tmp_path) == ["a.png"]
 
 

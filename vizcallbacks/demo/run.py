@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -194,8 +193,6 @@ def _train(
         epochs=training.epochs,
         event_handlers=[Progress(f"{name:6}", batches), attention],
     )
-    overview = run_folder / "overview.png"
-    cv2.imwrite(str(overview), cv2.cvtColor(attention.monitor.overview(), cv2.COLOR_RGB2BGR))
     first, last = (Snapshot.load(list_snapshots(run_folder)[i]) for i in (1, -1))  # number 0: before training
     return Outcome(
         accuracy={tags: accuracy(net, tags) for tags in JUDGED},
@@ -203,5 +200,5 @@ def _train(
             key: (mean_defined(first.measures[key])[0], mean_defined(last.measures[key])[0])
             for key in ENERGIES
         },
-        overview=overview,
+        overview=run_folder / "overview.png",
     )

@@ -75,7 +75,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
 
 def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) -> Report:
     """Write `picture` as a PNG file, whole or not at all (OSError); the report that names it."""
-    _write_whole(path, encode(picture(report, probe), "png"))
+    _write_whole(path, encode(picture(report, probe), "png", levels=32))
     return report.filed(path)
 
 

@@ -109,7 +109,7 @@ class RunFolder:
         """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
         self._check_hold()
         with replacing(self.path / name) as file:
-            file.write(encode(picture, "png"))
+            file.write(encode(picture, "png", levels=32))
 
     def save_page(self, report: Report | None) -> None:
         """Write the interactive page over the snapshots that are there; `report`: what a check found."""

@@ -68,7 +68,7 @@ def save(record: Any, path: Any) -> None:
     if ending == ".html":
         data = _page(record)
     elif ending == ".png":
-        data = encode(_still(record), "png")
+        data = encode(_still(record), "png", levels=32)
     else:
         raise ValueError(
             f"a view is saved as .html or .png, got {os.fsdecode(path)!r}; give one of these endings"
