@@ -14,8 +14,10 @@ from vizcallbacks.attribution.cams import (
     xgrad_cam,
 )
 from vizcallbacks.attribution.methods import (
+    GROUPS,
     METHODS,
     check_methods,
+    chosen_methods,
     grad_cam,
     gradient,
     gradient_x_input,
@@ -307,3 +309,25 @@ def test_names_become_a_tuple():
 def test_wrong_names_are_refused_with_the_right_ones(names, message):
     with pytest.raises(ValueError, match=f"methods must be names from: {', '.join(METHODS)}; {message}"):
         check_methods(names)
+    with pytest.raises(
+        ValueError, match=f"methods must be names from: {', '.join([*METHODS, *GROUPS])}; {message}"
+    ):
+        chosen_methods(names)
+
+
+def test_all_stands_for_every_method_and_all_fast_for_those_that_share_their_passes():
+    assert chosen_methods("all") == chosen_methods(["all", "all-fast", "saliency"]) == tuple(METHODS)
+    fast = chosen_methods("all-fast")
+    assert {"grad_cam", "guided_backprop", "saliency", "feature_factors"} < set(fast)
+    many = {"score_cam", "ablation_cam", "smooth_grad", "integrated_gradients", "occlusion", "rise"}
+    assert not many & set(fast)
+    assert chosen_methods(["rise", "all-fast", "rise"]) == ("rise", *fast)
+    assert chosen_methods(["saliency", "saliency"]) == ("saliency", "saliency")
+    with pytest.raises(ValueError, match="all, all-fast; got 'all_fast'; did you mean 'all-fast'"):
+        chosen_methods("all_fast")
+
+
+def test_maps_that_are_there_cannot_be_called_all():
+    for names in ("all", ["grad_cam", "all-fast"]):
+        with pytest.raises(ValueError, match="got 'all.*'; that stands for methods to be computed, and maps"):
+            check_methods(names)

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 import vizcallbacks as vc
-from vizcallbacks.attribution.methods import METHODS, check_methods
+from vizcallbacks.attribution.methods import METHODS, chosen_methods
 from vizcallbacks.attribution.randomisation import shuffled
 from vizcallbacks.checks import pick_evenly
 from vizcallbacks.measures.of_one_map import area_share, energy, mean_defined, pointing
@@ -90,7 +90,7 @@ MANY_PASSES = [name for name, method in METHODS.items() if "passes" in method.ne
 def main() -> None:
     """Print the table; write the picture."""
     options = _options()
-    methods = check_methods(options.methods.split(",") if options.methods else tuple(METHODS))
+    methods = chosen_methods(options.methods.split(",") if options.methods else tuple(METHODS))
     model = vc.pretrained.efficientnet_lite0()
     probe = cutouts(model, options.stamps)
     probe = probe[pick_evenly(len(probe), options.count)] if options.count else probe

@@ -467,3 +467,13 @@ def test_many_photographs_take_no_more_memory_than_a_few(tmp_path):
             shutil.copy(CAT, tmp_path / str(count) / f"{number}.png")
     few, many = (peak_memory(tmp_path / str(count), tmp_path / f"out{count}") for count in (20, 80))
     assert many < few + 100
+
+
+def test_all_fast_draws_every_method_of_few_passes_side_by_side(tmp_path):
+    done = run(CAT, "--out", tmp_path, "--methods", "all-fast", "--raw")
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "chelsea.npz") as arrays:
+        assert {name for name, method in METHODS.items() if method.is_fast} <= set(arrays)
+    drawn = cv2.imread(str(tmp_path / "chelsea.png"))
+    assert drawn.shape[1] == 952
+    assert drawn.shape[0] > 3 * 178  # three lines of five pictures at least

@@ -15,7 +15,7 @@ from ..nets.blocks import ConvLayer, block_paths, conv_layers, find_layers
 from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..probes.probe_set import ProbeSet
-from .methods import DEFAULT_METHODS, check_methods
+from .methods import DEFAULT_METHODS, chosen_methods
 from .one_batch import LAYER, Batch, apply_methods, explain_batch, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
@@ -77,7 +77,8 @@ def explain(
     images : ProbeSet, ndarray or NDArray, (N, C, H, W), float32
         As the net takes them.
     methods : sequence of str
-        Names from `vizcallbacks.attribution.methods.METHODS`.
+        Names from `vizcallbacks.attribution.methods.METHODS`; "all-fast" stands for those that share their passes,
+        "all" also for those of many passes, of which some take minutes.
     layer : Conv2D, str, sequence of these, or None
         The layer of the CAM family: a Conv2D of the net, its name, or its path ("features.8.1.body.3").
         Its output is what the block returns, after its own activation if it has one. None: the last Conv2D to
@@ -137,7 +138,7 @@ def explain(
             2,
         )
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
-    methods = check_methods(methods)
+    methods = chosen_methods(methods)
     check_whole("batch_size", batch_size)
     check_output(output)
     target = target_of(targets, probe.labels, len(probe))

@@ -203,20 +203,51 @@ METHODS: dict[str, Method] = {
 """Name -> `Method`. A new method is a function and a line here; the tests greet it."""
 
 
-def check_methods(names: Any) -> tuple[str, ...]:
+GROUPS: dict[str, Callable[[Method], bool]] = {
+    "all": lambda method: True,
+    "all-fast": lambda method: method.is_fast,
+}
+"""Name -> which methods it stands for: "all-fast" for those that share their passes."""
+
+
+def chosen_methods(names: Any) -> tuple[str, ...]:
+    """The names of methods to be computed, one or a sequence, as a tuple; with `GROUPS` for what they stand for.
+
+    Each method comes once, where it is named first.
+
+    Raises
+    ------
+    ValueError
+        If a name is neither in `METHODS` nor in `GROUPS`, or there is none.
+    """
+    names = _as_tuple(names)
+    groups = {one: [name for name in METHODS if GROUPS[one](METHODS[name])] for one in GROUPS if one in names}
+    if not groups:
+        return check_methods(names, GROUPS)
+    named = [own for one in names for own in (groups[one] if one in list(groups) else [one])]
+    return tuple(dict.fromkeys(check_methods(named, GROUPS)))
+
+
+def check_methods(names: Any, groups: Iterable[str] = ()) -> tuple[str, ...]:
     """Return `names`, one or a sequence, as a tuple.
 
     Raises
     ------
     ValueError
-        If a name is not in `METHODS`, or there is none.
+        If a name is not in `METHODS`, or there is none. `groups` are named as well.
     """
-    names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
+    names = _as_tuple(names)
     unknown = [name for name in names if not isinstance(name, str) or name not in METHODS]
     if unknown or not names:
-        hint = did_you_mean(unknown[0], METHODS) if unknown else ""
+        hint = did_you_mean(unknown[0], [*METHODS, *groups]) if unknown else ""
+        if unknown and unknown[0] in tuple(GROUPS):
+            hint = "; that stands for methods to be computed, and maps that are there have each a name"
         raise ValueError(
-            f"methods must be names from: {', '.join(METHODS)}; "
+            f"methods must be names from: {', '.join([*METHODS, *groups])}; "
             f"got {', '.join(map(repr, unknown)) or 'none'}{hint}"
         )
     return names
+
+
+def _as_tuple(names: Any) -> tuple:
+    return tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from .. import archive
 from ..attribution.explaining import explain
-from ..attribution.methods import DEFAULT_METHODS, METHODS, check_methods
+from ..attribution.methods import DEFAULT_METHODS, METHODS, chosen_methods
 from ..checks import check_whole
 from ..nets.blocks import find_layers
 from ..pictures.peak_sheet import peak_sheet
@@ -45,7 +45,7 @@ LONGEST = 200  # bytes of a photograph's name that its results take over: file s
 
 def run(options: argparse.Namespace) -> int:
     """Explain photographs: 0 all of them, 2 some could not be read."""
-    methods = check_methods([name.strip() for name in options.methods.split(",")])
+    methods = chosen_methods([name.strip() for name in options.methods.split(",")])
     check_whole("batch_size", options.batch_size)
     classes, names = (None, None) if options.classes is None else read_classes(options.classes)
     paths, faults = find_photographs(options.photographs, leave_out=options.out)
@@ -230,7 +230,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         default=",".join(DEFAULT_METHODS),
         metavar="NAME,...",
-        help=f"of {', '.join(METHODS)} (default: %(default)s)",
+        help=f"of {', '.join(METHODS)}; all-fast: those of few passes; all: also those of hundreds and thousands, "
+        "minutes for each photograph (default: %(default)s)",
     )
     parser.add_argument(
         "--raw", action="store_true", help="also write the maps' numbers, DIR/cat.npz, for numpy.load"
@@ -240,5 +241,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=4,  # more at a time take more memory, and as long
         metavar="N",
-        help="photographs at a time; bounds the memory (default: %(default)s)",
+        help="photographs at a time; bounds the memory; expected_gradients and feature_factors compare those that "
+        "are explained at a time (default: %(default)s)",
     )

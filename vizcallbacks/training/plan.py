@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from ..attribution.methods import DEFAULT_METHODS, check_methods
+from ..attribution.methods import DEFAULT_METHODS, chosen_methods
 from ..attribution.targets import target_of
 from ..checks import check_whole
 from ..probes.probe_set import ProbeSet
@@ -78,7 +78,7 @@ class Plan:
             raise ValueError(
                 f"layer must be one Conv2D, its name or path, got {self.layer!r}; use a monitor for each"
             )
-        object.__setattr__(self, "methods", check_methods(self.methods))
+        object.__setattr__(self, "methods", chosen_methods(self.methods))
         object.__setattr__(self, "extra", tuple(self.extra))
         if self.extra and (self.shard is not None or self.sanity_period is not None):
             raise ValueError(

@@ -1,0 +1,111 @@
+"""What each method costs, and whether its maps depend on the weights: ``python tests/benchmarks/method_table.py``.
+
+*steps*: seconds of `explain` by the method alone, over those of a training step of the same batch (resnet18_v1, 4
+images of 224 pixels, hybridized, static memory; measured between training steps, those of many passes once). RISE
+is run with a twentieth of its masks, and its time taken twenty times.
+
+*head*, *all*: `vizcallbacks.sanity` on the pretrained EfficientNet-Lite0 and photographs (8; 2 for methods of many
+passes, RISE with an eighth of its masks): rank correlation of the maps with those by a shuffled head, and by
+weights that are all shuffled. 1: the weights do not matter; 0: the maps have nothing to do with each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+import vizcallbacks as vc
+from vizcallbacks.attribution.methods import METHODS, chosen_methods
+from vizcallbacks.measures.of_one_map import mean_defined
+from vizcallbacks.mxnet_door import autograd, gluon, mx
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+
+from tests.benchmarks import cold
+from tests.helpers.photographs import photograph
+
+NET, COUNT, SIZE = "resnet18_v1", 4, 224
+MASKS = 4000
+PHOTOGRAPHS = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "rocket", "camera")
+
+
+def main() -> None:
+    """Print the table in Markdown."""
+    parser = argparse.ArgumentParser(description="Cost and dependence on the weights of every method.")
+    parser.add_argument("--methods", default="all", help="names with commas between, all-fast or all")
+    parser.add_argument("--only", choices=["cost", "weights"], help="default: both")
+    options = parser.parse_args()
+    methods = chosen_methods(options.methods.split(","))
+    costs = measured_costs(methods) if options.only != "weights" else {}
+    cold.print_head(["method", "steps", "head", "all"])
+    for name in methods:
+        cells = dependence(name) if options.only != "cost" else ("", "")
+        print(f"| {' | '.join([f'`{name}`', costs.get(name, ''), *cells])} |", flush=True)
+
+
+def measured_costs(methods: tuple[str, ...]) -> dict[str, str]:
+    """Method -> its cost in training steps."""
+    net = gluon.model_zoo.vision.get_model(NET, classes=10)
+    net.initialize(mx.init.Xavier())
+    net.hybridize(static_alloc=True, static_shape=True)
+    images = np.random.default_rng(0).normal(size=(COUNT, 3, SIZE, SIZE)).astype(np.float32)
+    data, labels = mx.nd.array(images), mx.nd.array(np.arange(COUNT))
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1e-6})
+    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+
+    def step() -> None:
+        with autograd.record():
+            value = loss(net(data), labels)
+        value.backward()
+        trainer.step(COUNT)
+
+    def job(name: str) -> None:
+        vc.explain(net, images, name, targets=list(range(COUNT)))
+
+    fast = [name for name in methods if METHODS[name].is_fast]
+    seconds = cold.measure(step, {name: partial(job, name) for name in fast}, 5, 3, mx.nd.waitall)
+    for name in methods:
+        if name not in fast:
+            with fewer_masks(MASKS // 20):
+                start = time.perf_counter()
+                job(name)
+                seconds[name] = (time.perf_counter() - start) * (20 if name == "rise" else 1)
+    return {name: _rounded(seconds[name] / seconds["step"]) for name in methods}
+
+
+def dependence(name: str) -> tuple[str, str]:
+    """Mean rank correlation with the maps by a random head, and by random weights."""
+    model = vc.pretrained.efficientnet_lite0()
+    names = PHOTOGRAPHS if METHODS[name].is_fast else PHOTOGRAPHS[1:3]
+    probe = model.probe_set([model.crop(photograph(one)) for one in names], names=list(names))
+    with fewer_masks(MASKS // 8):
+        found = vc.sanity(model.net, probe, name, stages=2).similarity[name]
+    head, everything = (f"{mean_defined(values)[0]:.2f}" for values in found)
+    return head, everything
+
+
+@contextmanager
+def fewer_masks(count: int) -> Iterator[None]:
+    """RISE with another number of masks."""
+    before = METHODS["rise"]
+    METHODS["rise"] = replace(before, function=partial(before.function, masks=count))
+    try:
+        yield
+    finally:
+        METHODS["rise"] = before
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{float(f'{value:.2g}'):.0f}"
+
+
+if __name__ == "__main__":
+    main()
