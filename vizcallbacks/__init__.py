@@ -13,8 +13,8 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import gradcam, nn, pretrained, targets
+    from .attribution.asking import ask_net
     from .attribution.explaining import explain
-    from .attribution.faithfulness import ask_net
     from .attribution.layer_list import Layer, layers
     from .attribution.randomisation import Sanity, sanity
     from .attribution.result import Attributions
@@ -46,7 +46,7 @@ _MODULES = {
     "Run": "view.run",
     "Sanity": "attribution.randomisation",
     "Snapshot": "regression.snapshot",
-    "ask_net": "attribution.faithfulness",
+    "ask_net": "attribution.asking",
     "compare": "regression.comparing",
     "explain": "attribution.explaining",
     "gradcam": "",

@@ -82,5 +82,9 @@ def test_wrong_arguments_are_refused():
         vc.ask_net(net, result, "saliency", ())
     with pytest.raises(KeyError, match="grad_cam"):
         vc.ask_net(net, result)
-    with pytest.raises(ValueError, match="steps must be from 1 to the 256 pixels"):
+    with pytest.raises(ValueError, match="steps must be an int of at least 1, got 0"):
         vc.ask_net(net, result, "saliency", steps=0)
+    with pytest.raises(ValueError, match="seed must be an int of at least 0, got -1"):
+        vc.ask_net(net, result, "saliency", seed=-1)
+    with pytest.raises(ValueError, match="steps must be from 1 to the 256 pixels"):
+        vc.ask_net(net, result, "saliency", steps=257)
