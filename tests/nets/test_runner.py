@@ -284,7 +284,7 @@ def test_errors_other_than_that_it_cannot_be_traced_are_raised(monkeypatch):
     def broken(self, *args):
         raise ValueError("a bug in the passes")
 
-    monkeypatch.setattr("vizcallbacks.nets.compiled.CompiledNet._planned", broken)
+    monkeypatch.setattr("vizcallbacks.nets.planning.Plans._planned", broken)
     with pytest.raises(ValueError, match="a bug in the passes"):
         vc.explain(small_net(hybridize=True), images())
 
@@ -350,3 +350,12 @@ def test_the_old_argument_is_without_effect_and_says_so():
     with pytest.warns(DeprecationWarning, match="no effect any more"):
         result = vc.explain(small_net(), images(), "gradient", compiled=False)
     assert (result.route, result.compiled) == ("traced", True)
+
+
+def test_a_net_is_explained_again_after_gluon_has_made_it_another_compiled_graph():
+    net = small_net(hybridize=True)
+    net(mx.nd.array(images()))
+    first = vc.explain(net, images(), "grad_cam")
+    net.hybridize(static_alloc=True)
+    net(mx.nd.array(images()))
+    np.testing.assert_array_equal(vc.explain(net, images(), "grad_cam")["grad_cam"], first["grad_cam"])

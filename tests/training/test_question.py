@@ -12,6 +12,7 @@ from mxnet import gluon
 
 import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
+from vizcallbacks.nets import tracing
 from vizcallbacks.regression import snapshot as snapshots
 from vizcallbacks.regression.snapshot import list_snapshots
 from vizcallbacks.targets import detection, multi_label, segmentation
@@ -19,7 +20,7 @@ from vizcallbacks.training.album import Album
 from vizcallbacks.training.question import Question
 
 from ..helpers import events
-from ..helpers.nets import small_net
+from ..helpers.nets import images, small_net
 from ..helpers.probes import probe_set
 
 COUNT, SHOWN = 7, [0, 3, 6]
@@ -304,6 +305,58 @@ def test_each_worker_has_the_targets_of_its_images(tmp_path):
         found = monitor.snapshot(net, 0)
     assert_near(found.measures["score"], whole.scores[[1, 4]])
     assert_near(found.maps["grad_cam"], whole["grad_cam"][[1, 4]])
+
+
+@pytest.mark.parametrize("hybridize", [True, False])
+def test_a_kept_trace_changes_no_bit_of_a_run(hybridize, tmp_path):
+    net, found = small_net(hybridize=hybridize), {}
+    net(mx.nd.array(images(1)))
+    monitors = {
+        keep: vc.AttentionMonitor(
+            probe_set(COUNT), tmp_path / str(keep), show=3, keep_trace=keep, on_error="raise"
+        )
+        for keep in (True, False)
+    }
+    for step in range(3):
+        for keep, monitor in monitors.items():
+            found[step, keep] = monitor.snapshot(net, step)
+        for parameter in net.collect_params().values():
+            parameter.set_data(parameter.data() * 1.1)
+    for monitor in monitors.values():
+        monitor.close()
+        assert monitor.failures == 0
+    for step in range(3):
+        one, other = found[step, True], found[step, False]
+        np.testing.assert_array_equal(one.maps["grad_cam"], other.maps["grad_cam"])
+        for name, values in other.measures.items():
+            np.testing.assert_array_equal(one.measures[name], values, err_msg=name)
+    pictures = [events.pictures(tmp_path / str(keep)) for keep in (True, False)]
+    assert pictures[0] == pictures[1]
+
+
+def test_a_monitor_traces_a_net_that_stays_as_it_is_once_or_each_time(tmp_path, monkeypatch):
+    traced, trace = [], tracing.trace
+
+    def counted(*args):
+        traced.append(args)
+        return trace(*args)
+
+    monkeypatch.setattr("vizcallbacks.nets.runner.trace", counted)
+    net = small_net(hybridize=True)
+    net(mx.nd.array(images(1)))
+    counts = {}
+    for keep in (True, False):
+        with vc.AttentionMonitor(probe_set(COUNT), tmp_path / str(keep), show=3, keep_trace=keep) as monitor:
+            monitor.start(net)
+            counts[keep] = []
+            for step in range(2):
+                before = len(traced)
+                monitor.snapshot(net, step)
+                counts[keep].append(len(traced) - before)
+    assert counts[True] == [0, 0]
+    assert min(counts[False]) >= 2
+    with pytest.raises(TypeError, match="keep_trace must be True or False, got 'yes'"):
+        vc.AttentionMonitor(probe_set(COUNT), tmp_path / "none", keep_trace="yes")
 
 
 # Why it is wrong

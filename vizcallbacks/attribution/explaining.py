@@ -14,6 +14,7 @@ from ..mxnet_door import gluon
 from ..nets.blocks import ConvLayer, block_paths, conv_layers, find_layers
 from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
+from ..nets.kept import Kept
 from ..probes.probe_set import ProbeSet
 from .methods import DEFAULT_METHODS, chosen_methods
 from .one_batch import LAYER, Batch, apply_methods, explain_batch, needs_of
@@ -34,6 +35,7 @@ def explain(
     extra: Sequence = (),
     output: str | None = None,
     compiled: bool | None = None,
+    kept: Kept | None = None,
 ) -> Attributions: ...
 
 
@@ -49,6 +51,7 @@ def explain(
     extra: Sequence = (),
     output: str | None = None,
     compiled: bool | None = None,
+    kept: Kept | None = None,
 ) -> list[Attributions]: ...
 
 
@@ -64,6 +67,7 @@ def explain(
     extra: Sequence = (),
     output: str | None = None,
     compiled: bool | None = None,
+    kept: Kept | None = None,
 ) -> Attributions | list[Attributions]:
     """Show what `net` bases a score on, for each image.
 
@@ -102,6 +106,8 @@ def explain(
     compiled : bool or None
         Deprecated, and without effect: there is one way through a net, by its graph. `Attributions.route` tells
         where the graph is from.
+    kept : vizcallbacks.nets.kept.Kept, optional
+        What earlier calls found of the net's structure, for this and later ones: ``kept = Kept()``, given to each.
 
     Returns
     -------
@@ -146,7 +152,7 @@ def explain(
     inputs = Inputs(net, probe.images, extra)
     inputs.initialise(net)
     batches: list[Batch] = []
-    with instrumented(net) as runner:
+    with instrumented(net, kept) as runner:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
             batches.append(explain_batch(runner, inputs, part, methods, layers, target, batch_size))

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..mxnet_door import autograd, mx
 from .blocks import layout_of
-from .compiled import CompiledNet, Segment
+from .compiled import CompiledNet
 from .graph import INPUT, Entry, dependent
 from .passes import Scored
+from .planning import Segment
 from .tape import Pass
 
 
@@ -52,12 +53,12 @@ class Above(Scored):
         count = len(inputs[0])
         groups = max(1, batch_size // count)
         self._training = compiled.in_training
-        self._given = {**self._plan.arrays, **{f"{INPUT}{i}": one for i, one in enumerate(inputs)}}
-        self._below: dict[Entry, Any] = dict(self._plan.given)
+        self._given = {**compiled.arrays(self._plan), **{f"{INPUT}{i}": one for i, one in enumerate(inputs)}}
+        self._below: dict[Entry, Any] = compiled.given(self._plan)
         if self._plan.below is not None:
             found = self._called(self._plan.below, self._given, {})
             self._below.update(zip(self._plan.below.outputs, found if isinstance(found, list) else [found]))
-        self._tap = self._plan.taps[0][1]
+        self._tap = self._plan.taps[0]
         self._names, self._entries = self._of_images(len(inputs))
         rows = [self._given[name] for name in self._names] + [self._below[one] for one in self._entries]
         if groups > 1 and not (

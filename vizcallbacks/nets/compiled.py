@@ -1,84 +1,22 @@
-"""The way through a net: its own graph, compiled in segments.
+"""The way through a net: its own graph, compiled in segments (`planning`), with the values of its parameters.
 
-The graph is cut behind every activation, and wherever a value goes several ways; each segment is one of
-MXNet's compiled graphs and one piece of the tape. BatchNorms are folded into convolutions (`folding`), and
-within a segment values stay where they are. Every activation is covered, also those that a block calls as
-functions, in its midst or in a closed graph. A function in Python with a backward of its own
-(`autograd.Function`) stands between two segments.
+BatchNorms are folded into convolutions (`folding`), and within a segment values stay where they are. Every
+activation is covered, also those that a block calls as functions, in its midst or in a closed graph. A function
+in Python with a backward of its own (`autograd.Function`) stands between two segments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Union
+from collections.abc import Sequence
+from typing import Any
 
 from ..mxnet_door import autograd, mx
 from .blocks import ConvLayer
-from .folding import fold, rewritten
-from .graph import INPUT, PYTHON, Entry, NetGraph, Node, cloned, dependent, ordered, symbol_of
-from .operators import activation_kind, coverage_of, differentiable
+from .coverage import Coverage
+from .folding import rewritten
+from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
+from .planning import Plan, Plans, Segment
 from .tape import Pass, Tape
-
-CUT = "vizcallbacks_cut_"
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A piece of a graph, compiled.
-
-    Attributes
-    ----------
-    run : CachedOp
-    heads : list of Entry
-        Its graph's.
-    variables : list of str
-        The names of its inputs, in order.
-    sources : dict of str to Entry
-        Those of them that other segments compute.
-    outputs : list of Entry
-        In the whole graph.
-    rectified : bool
-        Whether it ends in an activation whose gradient a guided walk rectifies.
-    """
-
-    run: Any
-    heads: list[Entry]
-    variables: list[str]
-    sources: dict[str, Entry]
-    outputs: list[Entry]
-    rectified: bool
-
-
-Step = Union[Segment, Node]
-"""What is run: a segment, or a node that is a function in Python."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Steps in the order in which they run.
-
-    Attributes
-    ----------
-    heads : list of Entry
-    taps : list of (layer, Entry)
-        Outputs asked for, in the order in which they run.
-    arrays : dict of str to NDArray
-        Parameters and constants, the folded ones included.
-    below : Segment or None
-        What no gradient is wanted of: runs first, without a record.
-    steps : list of Step
-        The segments have one output each.
-    given : dict of Entry to NDArray
-        What functions in Python returned that no gradient is wanted of.
-    """
-
-    heads: list[Entry]
-    taps: list[tuple[ConvLayer, Entry]]
-    arrays: dict[str, Any]
-    below: Segment | None
-    steps: list[Step]
-    given: dict[Entry, Any]
 
 
 class CompiledNet:
@@ -88,20 +26,28 @@ class CompiledNet:
     ----------
     graph : NetGraph
         Its ``arrays`` record no gradient.
-
-    Attributes
-    ----------
-    in_training : bool
-        Whether the net runs some operator in train mode.
+    plans : Plans, optional
+        Of the graph, where it is known already.
     """
 
-    def __init__(self, graph: NetGraph) -> None:
+    def __init__(self, graph: NetGraph, plans: Plans | None = None) -> None:
         self.graph = graph
-        self.coverage = coverage_of(graph.heads)
-        self._plans: dict[tuple, Plan] = {}
-        self.in_training = any(node.training for node in ordered(graph.heads))
-        seen = dependent([*graph.heads, *(entry for _, entry in graph.runs)], f"{INPUT}0")
-        self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in seen]
+        if plans is None:
+            counts = {name: len(outputs) for name, (_, outputs) in graph.calls.items()}
+            plans = Plans(graph.heads, [entry for _, entry in graph.runs], counts)
+        self.plans = plans
+        self._arrays: dict[int, tuple[Plan, dict[str, Any]]] = {}
+        self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in plans.of_image]
+
+    @property
+    def in_training(self) -> bool:
+        """Whether the net runs some operator in train mode."""
+        return self.plans.in_training
+
+    @property
+    def coverage(self) -> Coverage:
+        """What a guided walk covers."""
+        return self.plans.coverage
 
     @property
     def runs(self) -> list[tuple[ConvLayer, Entry]]:
@@ -119,7 +65,7 @@ class CompiledNet:
         """Whether MXNet finds all shapes for these inputs; MXNetError where some do not fit."""
         names = {f"{INPUT}{number}": one.shape for number, one in enumerate(inputs)}
         known = {**{name: one.shape for name, one in self.graph.arrays.items()}, **names}
-        symbol = symbol_of(self.graph.heads)
+        symbol = self.plans.symbol
         shapes, *_ = symbol.infer_shape(**{name: known[name] for name in symbol.list_inputs()})
         return shapes is not None
 
@@ -134,10 +80,7 @@ class CompiledNet:
 
     def reached(self) -> list[tuple[ConvLayer, Entry]]:
         """Those on which the net's output depends; none if it has several, so that the score decides."""
-        if len(self.graph.heads) != 1:
-            return []
-        found = differentiable(self.graph.heads)
-        return [(layer, entry) for layer, entry in self._runs if entry[0] in found]
+        return [(layer, entry) for layer, entry in self._runs if entry[0] in self.plans.reached]
 
     def forward(
         self,
@@ -164,8 +107,11 @@ class CompiledNet:
         """
         plan, tape = self.plan(taps, record, image, guided), Tape()
         images = tape.start(inputs[0]).array if record and image else inputs[0]
-        given = {**plan.arrays, **{f"{INPUT}{i}": one for i, one in enumerate((images, *inputs[1:]))}}
-        values: dict[Entry, Any] = dict(plan.given)
+        given = {
+            **self.arrays(plan),
+            **{f"{INPUT}{i}": one for i, one in enumerate((images, *inputs[1:]))},
+        }
+        values = self.given(plan)
 
         def value(entry: Entry):
             return given[entry[0].name] if entry[0].is_variable else values[entry]
@@ -180,7 +126,7 @@ class CompiledNet:
                 _, found = called(plan.below)
             values.update(zip(plan.below.outputs, found if isinstance(found, list) else [found]))
             if record:
-                below = {entry for _, entry in plan.taps if entry in values}
+                below = {entry for entry in plan.taps if entry in values}
                 values.update({entry: tape.start(values[entry]).array for entry in below})
         for step in plan.steps:
             if isinstance(step, Node):
@@ -190,105 +136,21 @@ class CompiledNet:
                 continue
             with autograd.record(train_mode=True):
                 changing, output = called(step)
-            values[step.outputs[0]] = tape.follow(output, step.heads, changing, step.rectified)
+            values[step.outputs[0]] = tape.follow(output, step.differentiable, changing, step.rectified)
         outputs = [value(entry) for entry in plan.heads]
-        ran = [(layer, value(entry)) for layer, entry in plan.taps]
+        ran = [(layer, value(entry)) for (layer, _), entry in zip(taps, plan.taps)]
         return Pass(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
 
     def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool) -> Plan:
         """What such a pass runs; made once."""
-        kind = (tuple(taps), record, image, guided)
-        if kind not in self._plans:
-            self._plans[kind] = self._planned(*kind)
-        return self._plans[kind]
+        return self.plans.of([entry for _, entry in taps], record, image, guided)
 
-    def _planned(
-        self, wanted: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool
-    ) -> Plan:
-        ends = [*self.graph.heads, *(entry for _, entry in wanted)]
-        copies, _ = cloned(ends)
-        # what a layer returns must stay what it is, whatever is done to the nodes around it
-        count = len(self.graph.heads)
-        marks = [Node("identity", "", {}, [entry]) for entry in copies[count:]]
-        ends = rewritten([*copies[:count], *((mark, 0) for mark in marks)])
-        ends, folded = fold(ends, self.graph.arrays)
-        heads, tapped = ends[:count], [mark.inputs[0] for mark in marks]
-        nodes = ordered([*heads, *tapped])
-        moving = _moving(nodes, tapped, image) if record else set()
-        relus = {node for node in nodes if activation_kind(node) == "relu"}
-        calls = [node for node in nodes if node.op == PYTHON]
-        given = {
-            (node, place): output.detach()
-            for node in calls
-            if node not in moving
-            for place, output in enumerate(self.graph.calls[node.name][1])
-        }
-        cuts = {entry for entry in (*heads, *tapped) if entry[0] in moving}
-        if guided or len(cuts) > 1:
-            cuts |= _branches(nodes, heads, moving)
-        if guided:
-            cuts |= {(node, 0) for node in relus & moving}
-        cuts |= {entry for node in calls if node in moving for entry in node.inputs if entry[0] in moving}
-        frontier = [one for one in _frontier(nodes, [*heads, *tapped], moving) if one not in given]
-        below = _compiled(frontier, list(given), False) if frontier else None
-        places = {node: place for place, node in enumerate(nodes)}
-        done: list[Entry] = [*given, *frontier]
-        steps: list[Step] = []
-        for node, output in sorted({*cuts, *((one, 0) for one in calls)}, key=lambda e: (places[e[0]], e[1])):
-            if node in calls:
-                if node in moving and node not in steps:
-                    steps.append(node)
-                    returned = self.graph.calls[node.name][1]
-                    done += [(node, place) for place in range(len(returned))]
-            else:
-                steps.append(_compiled([(node, output)], done, node in relus))
-                done.append((node, output))
-        taps = [(layer, entry) for (layer, _), entry in zip(wanted, tapped)]
-        return Plan(heads, taps, {**self.graph.arrays, **folded}, below, steps, given)
+    def given(self, plan: Plan) -> dict[Entry, Any]:
+        """What functions in Python returned that no gradient is wanted of."""
+        return {(node, place): self.graph.calls[node.name][1][place].detach() for node, place in plan.given}
 
-
-def _moving(nodes: Sequence[Node], taps: Iterable[Entry], image: bool) -> set[Node]:
-    """The operators that gradients go through: all, if that of the image is wanted; or those behind the taps."""
-    if image:
-        return {node for node in nodes if not node.is_variable}
-    starts, found = set(taps), set()
-    for node in nodes:
-        if any(entry in starts or entry[0] in found for entry in node.inputs):
-            found.add(node)
-    return found
-
-
-def _branches(nodes: Sequence[Node], heads: Sequence[Entry], moving: Collection[Node]) -> set[Entry]:
-    """Where a value goes several ways, so that none computes it again; of several outputs, their sources."""
-    uses: dict[Node, list[int]] = {}
-    for source, output in (*(entry for node in nodes if node in moving for entry in node.inputs), *heads):
-        uses.setdefault(source, []).append(output)
-    found: set[Entry] = set()
-    for node, outputs in uses.items():
-        if node not in moving or len(outputs) == 1:
-            continue
-        found.update([(node, outputs[0])] if len(set(outputs)) == 1 else node.inputs)
-    return {entry for entry in found if entry[0] in moving and not entry[0].is_constant}
-
-
-def _frontier(nodes: Sequence[Node], ends: Sequence[Entry], moving: Collection[Node]) -> list[Entry]:
-    """What is computed below the moving part and used in it, or wanted itself.
-
-    Operators that take nothing are run where they are used: MXNet infers the shape of a recurrent layer's first
-    state from there.
-    """
-    used = [entry for node in nodes if node in moving for entry in node.inputs if not entry[0].is_constant]
-    return [one for one in dict.fromkeys([*used, *ends]) if one[0] not in moving and not one[0].is_variable]
-
-
-def _compiled(outputs: list[Entry], done: Sequence[Entry], rectified: bool) -> Segment:
-    """The part of the graph between what is `done` and the outputs."""
-    cuts: dict[Entry, Entry] = {
-        entry: (Node("null", f"{CUT}{number}"), 0) for number, entry in enumerate(done)
-    }
-    heads, _ = cloned(outputs, cuts)
-    symbol = symbol_of(heads)
-    variables = symbol.list_inputs()
-    names = set(variables)
-    sources = {node.name: entry for entry, (node, _) in cuts.items() if node.name in names}
-    return Segment(mx.nd.CachedOp(symbol), heads, variables, sources, outputs, rectified)
+    def arrays(self, plan: Plan) -> dict[str, Any]:
+        """The net's parameters, and those folded for a plan; these are made once."""
+        if id(plan) not in self._arrays:
+            self._arrays[id(plan)] = plan, {**self.graph.arrays, **plan.folding.arrays(self.graph.arrays)}
+        return self._arrays[id(plan)][1]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..mxnet_door import mx
-from .graph import Entry, Node, ordered, replace
+from .graph import INPUT, Entry, Node, ordered, replace
 from .operators import DrawsError, drawing, is_true, known
 from .replacements import FIRST_ONLY
 
@@ -58,7 +59,60 @@ def _check(node: Node) -> None:
         raise DrawsError(drawing(node.op, repr(node.name)))
 
 
-def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry], dict[str, Any]]:
+@dataclass(frozen=True)
+class Folded:
+    """A convolution with the BatchNorm behind it: the names of what they take, and of what is made of it."""
+
+    weight: str
+    bias: str | None
+    norm: tuple[str, str, str, str]  # gamma, beta, running mean, running variance
+    eps: float
+    fixed: bool  # gamma counts as 1
+    made: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Which parameters become which: a graph's structure alone, so that it can be kept while these change.
+
+    Attributes
+    ----------
+    pairs : list of Folded
+    copies : dict of str to (str, bool)
+        Name of what an operator writes -> the parameter of which it is a copy, and whether all of it counts as 1.
+    """
+
+    pairs: list[Folded]
+    copies: dict[str, tuple[str, bool]]
+
+    def arrays(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The weights, biases and copies that the graph takes, of today's parameters, which stay as they are."""
+        made = {
+            name: mx.nd.ones_like(given[source]) if ones else given[source].copy()
+            for name, (source, ones) in self.copies.items()
+        }
+        if not self.pairs:
+            return made
+        norms = _fetched([given[name] for one in self.pairs for name in one.norm])
+        own = iter(_fetched([given[one.bias] for one in self.pairs if one.bias is not None]))
+        weights = [given[one.weight] for one in self.pairs]
+        scales, biases = [], []
+        for number, one in enumerate(self.pairs):
+            gamma, beta, mean, var = norms[4 * number : 4 * number + 4]
+            scale = 1 / np.sqrt(var + one.eps)
+            if not one.fixed:
+                scale = scale * gamma
+            scales.append(scale)
+            biases.append(beta + ((0.0 if one.bias is None else next(own)) - mean) * scale)
+        sent = _uploaded([*scales, *biases], [*weights, *weights])
+        for number, (one, weight) in enumerate(zip(self.pairs, weights)):
+            scale = sent[number].reshape((-1, 1, 1, 1))
+            made[one.made[0]] = mx.nd.broadcast_mul(weight, scale)
+            made[one.made[1]] = sent[len(weights) + number]
+        return made
+
+
+def fold(heads: Sequence[Entry]) -> tuple[list[Entry], Folding]:
     """Make each BatchNorm that only shifts and scales a convolution's output a part of its weights and bias.
 
     gamma (w x + b - mean) / sqrt(var + eps) + beta, on the running statistics: exact but for rounding.
@@ -66,15 +120,13 @@ def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry]
     Parameters
     ----------
     heads : sequence of Entry
-        Of a graph that `rewritten` made.
-    arrays : mapping of str to NDArray
-        Parameters by name; they stay as they are.
+        Of a graph that `rewritten` made; it is changed.
 
     Returns
     -------
     list of Entry
-    dict of str to NDArray
-        The weights and copies made, by the names of their variables.
+    Folding
+        What makes the parameters that the graph takes now.
     """
     nodes = ordered(heads)
     uses = Counter(entry for node in nodes for entry in node.inputs) + Counter(heads)
@@ -87,43 +139,36 @@ def fold(heads: Sequence[Entry], arrays: Mapping[str, Any]) -> tuple[list[Entry]
         and node.inputs[0][0].op == "Convolution"
         and uses[node.inputs[0]] == 1
         and uses[node, 1] == uses[node, 2] == 0
-        and all(source.name in arrays for source, _ in (*node.inputs[1:], *node.inputs[0][0].inputs[1:]))
+        and all(_is_parameter(one) for one, _ in (*node.inputs[1:], *node.inputs[0][0].inputs[1:]))
     ]
-    folded = dict(pairs)
-    made = _copies([node for node in nodes if node not in folded], arrays)
-    if not pairs:
-        return list(heads), made
-    gamma, beta, mean, var = (
-        _vectors([arrays[norm.inputs[place][0].name] for norm, _ in pairs]) for place in (1, 2, 3, 4)
-    )
-    weights = [arrays[conv.inputs[1][0].name] for _, conv in pairs]
-    scales, biases = [], []
-    for number, (norm, conv) in enumerate(pairs):
-        scale = 1 / np.sqrt(var[number] + float(norm.attrs.get("eps", 1e-3)))
-        if not _has_fixed_gamma(norm):
-            scale = scale * gamma[number]
-        own = arrays[conv.inputs[2][0].name].asnumpy() if len(conv.inputs) > 2 else 0.0
-        scales.append(scale)
-        biases.append(beta[number] + (own - mean[number]) * scale)
+    known = dict(pairs)
+    copies = _copies([node for node in nodes if node not in known])
+    folded: list[Folded] = []
     places: dict[Entry, Entry] = {}
-    vectors = zip(_uploaded(scales, weights), _uploaded(biases, weights))
-    for number, ((norm, conv), weight, (scale, bias)) in enumerate(zip(pairs, weights, vectors)):
-        names = [f"{conv.name}_{number}_folded_{what}" for what in ("weight", "bias")]
-        made[names[0]] = mx.nd.broadcast_mul(weight, scale.reshape((-1, 1, 1, 1)))
-        made[names[1]] = bias
+    for number, (norm, conv) in enumerate(pairs):
+        names = [source.name for source, _ in conv.inputs[1:]]
+        gamma, beta, mean, var = (source.name for source, _ in norm.inputs[1:])
+        made = f"{conv.name}_{number}_folded_weight", f"{conv.name}_{number}_folded_bias"
+        eps, fixed = float(norm.attrs.get("eps", 1e-3)), _has_fixed_gamma(norm)
+        bias = names[1] if len(names) > 1 else None
+        folded.append(Folded(names[0], bias, (gamma, beta, mean, var), eps, fixed, made))
         conv.attrs["no_bias"] = "False"
-        conv.inputs = [conv.inputs[0], *((Node("null", name), 0) for name in names)]
+        conv.inputs = [conv.inputs[0], *((Node("null", name), 0) for name in made)]
         places[norm, 0] = (conv, 0)
-    return replace(heads, places), made
+    return replace(heads, places) if places else list(heads), Folding(folded, copies)
+
+
+def _is_parameter(node: Node) -> bool:
+    return node.is_variable and not node.name.startswith(INPUT)
 
 
 def _has_fixed_gamma(norm: Node) -> bool:
     return is_true(norm.attrs, "fix_gamma", "True")
 
 
-def _copies(nodes: Sequence[Node], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """What operators write, copied: MXNet would write it into the net's own parameters."""
-    made: dict[str, Any] = {}
+def _copies(nodes: Sequence[Node]) -> dict[str, tuple[str, bool]]:
+    """What operators write becomes a copy: MXNet would write it into the net's own parameters."""
+    made: dict[str, tuple[str, bool]] = {}
     for node in nodes:
         writes = known(node.op).writes
         places = () if writes is None else writes(node.attrs)
@@ -131,18 +176,23 @@ def _copies(nodes: Sequence[Node], arrays: Mapping[str, Any]) -> dict[str, Any]:
             places += (3, 4)  # its backward pass updates the running statistics
         for place in places:
             source = node.inputs[place][0]
-            if source.name in arrays:
+            if _is_parameter(source):
                 name = f"{source.name}_copy"
-                fixed = place == 1 and node.op == "BatchNorm"  # gamma, which counts as 1
-                made[name] = mx.nd.ones_like(arrays[source.name]) if fixed else arrays[source.name].copy()
+                made[name] = source.name, place == 1 and node.op == "BatchNorm"  # gamma, which counts as 1
                 node.inputs[place] = (Node("null", name), 0)
     return made
 
 
-def _vectors(arrays: list) -> list[np.ndarray]:
-    """Float64 copies of vectors, fetched at once."""
-    values = mx.nd.concat(*arrays, dim=0).asnumpy().astype(np.float64)
-    return np.split(values, np.cumsum([len(array) for array in arrays])[:-1])
+def _fetched(arrays: list) -> list[np.ndarray]:
+    """Float64 copies of vectors, those of each type fetched at once."""
+    found: list[Any] = [None] * len(arrays)
+    for dtype in dict.fromkeys(array.dtype for array in arrays):
+        places = [place for place, array in enumerate(arrays) if array.dtype == dtype]
+        values = mx.nd.concat(*(arrays[place] for place in places), dim=0).asnumpy().astype(np.float64)
+        ends = np.cumsum([len(arrays[place]) for place in places])[:-1]
+        for place, part in zip(places, np.split(values, ends)):
+            found[place] = part
+    return found
 
 
 def _uploaded(vectors: list[np.ndarray], like: list) -> list:

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import block_paths, named, parameters_of
+from .kept import Kept
 from .layers import ATTACHED, instrumented_class
 from .runner import Runner
 
 
 @contextmanager
-def instrumented(net: gluon.Block) -> Iterator[Runner]:
+def instrumented(net: gluon.Block, kept: Kept | None = None) -> Iterator[Runner]:
     """Instrument every layer of `net`; restore the net when the block is left, also by an exception.
 
     Each block keeps its identity and gets another class for a while; parameters are exchanged for views of the
@@ -25,6 +26,8 @@ def instrumented(net: gluon.Block) -> Iterator[Runner]:
     ----------
     net : gluon.Block
         An initialised net (deferred initialisation: run one batch first).
+    kept : Kept, optional
+        What is kept of the net's structure between calls (`vizcallbacks.nets.kept`).
 
     Yields
     ------
@@ -57,7 +60,7 @@ def instrumented(net: gluon.Block) -> Iterator[Runner]:
     blocks = block_paths(net)
     parameters = parameters_of(blocks)
     _check(blocks, parameters)
-    runner = Runner(net, blocks)
+    runner = Runner(net, blocks, kept)
     classes = [(block, type(block)) for block, _ in blocks]
     data = [(parameter, parameter._data) for parameter in parameters if parameter._stype == "default"]
     modes = autograd.is_recording(), autograd.is_training()

@@ -15,7 +15,9 @@ from .blocks import ConvLayer, cells, conv_layers, parameters_of
 from .checking import check_recorded
 from .compiled import CompiledNet
 from .coverage import Coverage, Purity
+from .fingerprint import Fingerprint
 from .graph import Entry
+from .kept import Kept, Structure
 from .purity import attributes_kept
 from .record import Recording, recorded
 from .recorder import BlockGraph, Recorder
@@ -41,6 +43,8 @@ class Runner:
     net : gluon.Block
     blocks : list of (Block, str)
         Every block once, with its path from the net ("features.8.1.body.3"; the net itself: "").
+    kept : Kept, optional
+        What earlier calls found of the net's structure; this one's goes there, too.
 
     Attributes
     ----------
@@ -55,8 +59,10 @@ class Runner:
         What the net's own code wrote while it ran for passes.
     """
 
-    def __init__(self, net: gluon.Block, blocks: list[tuple[gluon.Block, str]]) -> None:
-        self.net, self.blocks = net, blocks
+    def __init__(
+        self, net: gluon.Block, blocks: list[tuple[gluon.Block, str]], kept: Kept | None = None
+    ) -> None:
+        self.net, self.blocks, self.kept = net, blocks, kept
         self.route: str | None = None
         self.reason = ""
         self.coverage = Coverage()
@@ -208,14 +214,36 @@ class Runner:
         return self._fitting[shapes]
 
     def _trace(self, inputs: Sequence) -> CompiledNet:
-        with self._kept():
+        """The net by its trace, or by one that was kept; UntraceableError if there is none that is right."""
+        fingerprint, layers = None, self.conv_layers
+        if self.kept is not None:
+            fingerprint = Fingerprint.of(self.net, self.blocks, len(inputs))
+            known = self.kept.structure(fingerprint)
+            if known is not None:
+                context = inputs[0].ctx
+                arrays = {one.name: one.data(context) for one in parameters_of(self.blocks)}
+                return CompiledNet(known.graph(layers, arrays), known.plans)
+        with self._unchanged():
             tracer = Tracer()
             graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
-        compiled = CompiledNet(graph)
-        recording, kept = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
-        checked = (kept[1], wiring(graph.heads)) if kept and not recording else None
-        if checked is not None and _checked.get(self.net) == checked:
+        if self.kept is None or fingerprint is None:
+            compiled = CompiledNet(graph)
+            self._compare(compiled, inputs)
             return compiled
+        structure = self.kept.same(Structure.of(graph, layers))
+        compiled = CompiledNet(structure.graph(layers, graph.arrays), structure.plans)
+        self._compare(compiled, inputs)
+        self.kept.keep(fingerprint, structure)
+        return compiled
+
+    def _compare(self, compiled: CompiledNet, inputs: Sequence) -> None:
+        """Raise UntraceableError if a trace gives other outputs on one image than the net does."""
+        recording, graph = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
+        checked = (graph[1], wiring(compiled.graph.heads)) if graph and not recording else None
+        last = _checked.get(self.net)
+        # symbols make a symbol of ==
+        if checked is not None and last is not None and last[0] is checked[0] and last[1] == checked[1]:
+            return
         first = [one[:1] for one in inputs]
         own, recorder = self._untouched(first, recording)
         if recording and recorder.modes:
@@ -230,7 +258,6 @@ class Runner:
             raise UntraceableError("its graph gives other outputs than the net does")
         if checked is not None:
             _checked[self.net] = checked
-        return compiled
 
     def _record(self, inputs: Sequence) -> CompiledNet:
         self._recorded = None
@@ -255,7 +282,7 @@ class Runner:
         )
         leaves = [marked(one) if record else one for one in inputs]
         given = [one.as_np_ndarray() for one in leaves] if mx.util.is_np_array() else leaves
-        with self._kept():
+        with self._unchanged():
             try:
                 with watched(recorder), (autograd.record if record else autograd.pause)(train_mode=False):
                     outputs = self._told(recorder, lambda: self.net(*given))
@@ -277,7 +304,7 @@ class Runner:
             self._watch = before
 
     @contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _unchanged(self) -> Iterator[None]:
         found: list[str] = []
         try:
             with attributes_kept(self.blocks, found):

@@ -101,14 +101,16 @@ class Tape:
         self._leaves[made.name] = self._started[id(leaf)] = made
         return made
 
-    def follow(self, output: Any, heads: Sequence[Entry], sources: Mapping[str, Any], rectified: bool):
+    def follow(
+        self, output: Any, reaching: Sequence[str], sources: Mapping[str, Any], rectified: bool
+    ) -> Any:
         """Take in the output of a compiled graph.
 
         Parameters
         ----------
         output : NDArray
-        heads : sequence of Entry
-            The graph's.
+        reaching : sequence of str
+            The graph's variables from which a gradient of the output comes.
         sources : mapping of str to NDArray
             The graph's variables that are outputs of earlier pieces, by name.
         rectified : bool
@@ -119,10 +121,8 @@ class Tape:
         NDArray
             What later pieces go on with: a leaf, or the values themselves where they do not depend on one.
         """
-        leaves = {
-            name: self._started[id(array)] for name, array in sources.items() if id(array) in self._started
-        }
-        inputs = _sources(heads, leaves)
+        arrays = [sources[name] for name in reaching if name in sources]
+        inputs = tuple(self._started[id(array)] for array in arrays if id(array) in self._started)
         if not inputs:
             return output.detach()  # MXNet crashes on a record along which there is no gradient at all
         leaf = self.start(output)

@@ -93,6 +93,9 @@ class AttentionMonitor:
         For long runs: at most so many snapshots stay on disk, and so in the view: the first, the best, the newest,
         and others evenly spaced; panels are thinned out alike. Curves are of all. See
         `vizcallbacks.training.keeping`.
+    keep_trace : bool
+        Whether the net's graph and its compiled pieces are kept from one snapshot to the next, as long as the net
+        is made as it was. Parameters are read anew each time; none is held. False: each snapshot traces the net.
 
     Raises
     ------
@@ -127,6 +130,7 @@ class AttentionMonitor:
         drain_on: int | None = None,
         sinks: Sequence[Any] = ("tensorboard",),
         keep: int | str = "all",
+        keep_trace: bool = True,
     ) -> None:
         plan = Plan(
             probe=probe,
@@ -151,6 +155,7 @@ class AttentionMonitor:
             drain_on=drain_on,
             sinks=sinks,
             keep=keep,
+            keep_trace=keep_trace,
         )
         self._begin(plan, logdir, logger)
 

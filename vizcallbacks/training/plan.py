@@ -61,6 +61,7 @@ class Plan:
     drain_on: int | None = None
     sinks: Sequence[Any] = ("tensorboard",)
     keep: int | str = "all"
+    keep_trace: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.probe, ProbeSet):
@@ -71,6 +72,8 @@ class Plan:
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        if not isinstance(self.keep_trace, bool):
+            raise TypeError(f"keep_trace must be True or False, got {self.keep_trace!r}")
         check_whole("show", self.show)
         check_whole("batch_size", self.batch_size)
         check_whole("sanity_period", self.sanity_period, optional=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution.explaining import explain
+from ..attribution.explaining import Kept, explain
 from ..attribution.methods import METHODS
 from ..attribution.randomisation import Sanity, sanity
 from ..attribution.result import Attributions
@@ -22,7 +22,10 @@ WORTHWHILE = 1.5  # images in all for each one shown: with fewer, a second call 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """The arguments of `explain`, as `Plan` has checked them; one layer at most."""
+    """The arguments of `explain`, as `Plan` has checked them; one layer at most.
+
+    `kept` holds what is kept of the net's structure from one snapshot to the next; None: nothing is.
+    """
 
     probe: ProbeSet
     methods: tuple[str, ...]
@@ -30,6 +33,7 @@ class Question:
     targets: Any
     batch_size: int
     extra: Sequence = ()
+    kept: Kept | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -62,14 +66,14 @@ class Question:
         drawn = tuple(name for name, one in kinds.items() if one.shape != "layer" and not one.sees_all)
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
-            result = explain(net, self.probe, measured, extra=self.extra, **self.options)
+            result = explain(net, self.probe, measured, extra=self.extra, kept=self.kept, **self.options)
             target = result.target.pick(rows)
             more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
                 return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
-        result = explain(net, self.probe, self.methods, extra=self.extra, **self.options)
+        result = explain(net, self.probe, self.methods, extra=self.extra, kept=self.kept, **self.options)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 
     def ask_why(
@@ -135,7 +139,7 @@ class Question:
         targets = targets_of(self.targets, rows, len(self.probe))
         extra = [as_numpy(one)[rows] for one in self.extra]
         options = {**self.options, "targets": targets, **instead}
-        return explain(net, self.probe[rows], methods, extra=extra, **options)
+        return explain(net, self.probe[rows], methods, extra=extra, kept=self.kept, **options)
 
     def _classes(self) -> np.ndarray | None:
         targets = self.targets

@@ -56,11 +56,13 @@ class Taking:
 
     def try_out(self, net: gluon.Block) -> None:
         """Explain one image, and keep the layer that was found; errors as for `AttentionMonitor.check`."""
-        from .question import Question  # MXNet is imported here, where a net is run
+        from .question import Kept, Question  # MXNet is imported here, where a net is run
 
         probe, targets, _ = self._plan.share
         plan = self._plan
-        question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        kept = Kept() if plan.keep_trace else None
+        given = (tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
+        question = Question(probe, *given, kept)
         check_alone(net)
         first, classes = question.try_out(net)
         if self._alarm is not None:
