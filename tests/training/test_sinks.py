@@ -112,8 +112,9 @@ def test_no_name_leaves_the_folder(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside MLflow, of SQLAlchemy's next release
-def test_mlflow_holds_curves_sheets_and_the_page(tmp_path):
+def test_mlflow_holds_curves_sheets_and_the_page(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)  # MLflow puts artifacts into ./mlruns, wherever its store is
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'store.db'}")
     with mlflow.start_run() as run:
         mlflow.log_metric("loss", 0.5, step=0)
