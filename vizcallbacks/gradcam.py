@@ -25,13 +25,12 @@ from .attribution.explaining import explain
 from .attribution.layer_choice import channels_first, default_layer, scored, taps
 from .attribution.methods import grad_cam, upsample
 from .attribution.targets import target_of
-from .checks import as_numpy
 from .mxnet_door import gluon, mx
 from .nets.blocks import find_layers
 from .nets.inputs import Inputs
 from .nets.instrument import instrumented
 from .nets.layers import Activation, Conv2D
-from .pictures.render import overlay, robust_maximum
+from .pictures.tutorial import checked_picture, get_img_heatmap, grad_to_image, to_grayscale, unit
 from .probes.checks import check_images
 
 __all__ = [
@@ -97,7 +96,7 @@ def visualize(
     ((64, 64, 3), (64, 64, 3), (64, 64))
     """
     image = _one_image(preprocessed_img)
-    picture = _picture(orig_img)
+    picture = checked_picture(orig_img)
     if picture.shape[:2] != image.shape[2:]:
         raise ValueError(
             f"orig_img must show what the net sees, in its size {image.shape[2:]}, got {picture.shape[:2]}; "
@@ -106,7 +105,7 @@ def visualize(
     layer = _one_layer(conv_layer_name)
     result = explain(net, image, ("grad_cam", "guided_grad_cam"), layer=layer, targets=class_id)
     guided = result["guided_grad_cam"][0]
-    heat = get_img_heatmap(picture, _unit(result.at_image_size("grad_cam")[0]))
+    heat = get_img_heatmap(picture, unit(result.at_image_size("grad_cam")[0]))
     return heat, grad_to_image(guided), grad_to_image(to_grayscale(guided))[..., 0]
 
 
@@ -190,7 +189,7 @@ def get_cam(imggrad: Any, conv_out: Any, size: tuple[int, int] | None = None) ->
             f"{np.shape(imggrad)} and {np.shape(conv_out)}; get_conv_out_grad returns them in the other order"
         )
     cam = grad_cam(conv_out[None], imggrad[None])
-    return _unit((cam if size is None else upsample(cam, size))[0])
+    return unit((cam if size is None else upsample(cam, size))[0])
 
 
 def get_guided_grad_cam(cam: np.ndarray, imggrad: Any) -> np.ndarray:
@@ -209,83 +208,6 @@ def get_guided_grad_cam(cam: np.ndarray, imggrad: Any) -> np.ndarray:
             "get_cam(..., size=imggrad.shape[1:])"
         )
     return imggrad * cam
-
-
-def get_img_heatmap(orig_img: Any, activation_map: np.ndarray) -> np.ndarray:
-    """A class activation map over the image, as `vizcallbacks.pictures.render.overlay` draws it.
-
-    Parameters
-    ----------
-    orig_img : ndarray or NDArray, (H, W, 3), RGB in [0, 255]
-        uint8, or any other numbers in that range, as OpenCV and MXNet give them; they are rounded.
-    activation_map : ndarray, (H, W), float, in [0, 1]
-        From `get_cam`. One that is all zero is marked as dead.
-
-    Returns
-    -------
-    ndarray, (H, W, 3), uint8
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcallbacks import gradcam
-    >>> gradcam.get_img_heatmap(np.full((8, 8, 3), 128, np.uint8), np.eye(8)).shape
-    (8, 8, 3)
-    """
-    picture = _picture(orig_img)
-    if np.shape(activation_map) != picture.shape[:2]:
-        raise ValueError(
-            f"activation_map must have the image's size, {picture.shape[:2]}, got {np.shape(activation_map)}; "
-            "get_cam(..., size=orig_img.shape[:2])"
-        )
-    if np.max(activation_map) > 1:
-        raise ValueError(
-            f"activation_map must lie in [0, 1], got {np.max(activation_map):.4g}; divide it by its maximum"
-        )
-    return overlay(picture, activation_map, scale=1.0)
-
-
-def grad_to_image(gradient: np.ndarray) -> np.ndarray:
-    """A gradient (C, H, W) as a picture, (H, W, C) uint8.
-
-    With values below zero, zero is mid grey, brighter is positive; without, zero is black. Full strength is the
-    99.5th percentile of the absolute values, as in
-    `vizcallbacks.pictures.render.signed_picture`. (The tutorial draws from the minimum to the maximum, where a
-    few extreme pixels leave all others one flat grey.)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcallbacks import gradcam
-    >>> gradcam.grad_to_image(np.array([[[-1, 0, 1]]])).ravel()
-    array([  0, 128, 255], dtype=uint8)
-    """
-    if not np.isfinite(gradient).all():
-        raise ValueError(
-            "gradient must be finite, got NaN or infinity; check the net's weights and its outputs on this image"
-        )
-    shown = np.clip(gradient / robust_maximum(np.abs(gradient), 99.5), -1, 1)
-    shown = shown / 2 + 0.5 if shown.min() < 0 else shown
-    return np.rint(255 * shown).astype(np.uint8).transpose(1, 2, 0)
-
-
-def to_grayscale(cv2im: np.ndarray) -> np.ndarray:
-    """Absolute sum over channels of a gradient (C, H, W): (1, H, W) float32, in [0, 1].
-
-    0 at its minimum and 1 from its 99th percentile on; from its maximum on where that percentile is the minimum;
-    all zero where the sum is flat.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcallbacks import gradcam
-    >>> gradcam.to_grayscale(np.array([[[-1, 0, 3]], [[1, 0, -3]]]))[0, 0, :2].round(2)
-    array([0.34, 0.  ])
-    """
-    total = np.abs(cv2im).sum(axis=0, keepdims=True)
-    low, high = total.min(), np.percentile(total, 99)
-    high = high if high > low else total.max()
-    return np.clip((total - low) / (high - low), 0, 1) if high > low else np.zeros_like(total)
 
 
 def set_capture_layer_name(name: Any) -> NoReturn:
@@ -351,32 +273,3 @@ def _one_layer(layer: Any):
             f"conv_layer_name must be one layer, got {len(layer)}; for several: vizcallbacks.explain(layer=[...])"
         )
     return layer
-
-
-def _picture(orig_img: Any):
-    """(H, W, 3) uint8."""
-    picture = as_numpy(orig_img)
-    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        raise ValueError(
-            f"orig_img must be (H, W, 3) RGB, got shape {picture.shape}; "
-            "a grey one: np.repeat(grey[..., None], 3, axis=2)"
-        )
-    if picture.dtype == np.uint8:
-        return picture
-    numbers = picture.dtype.kind in "iuf"
-    if not numbers or not (picture.min() >= 0 and picture.max() <= 255) or _is_scaled_to_one(picture):
-        found = f"{picture.min():.4g} to {picture.max():.4g}" if numbers else "no numbers"
-        raise ValueError(
-            f"orig_img must be RGB in [0, 255], got {picture.dtype}, {found}; "
-            "give the picture before it was normalised, or scale it: np.uint8(255 * orig_img)"
-        )
-    return np.rint(picture).astype(np.uint8)
-
-
-def _is_scaled_to_one(picture: np.ndarray):
-    return picture.dtype.kind == "f" and 0 < picture.max() <= 1
-
-
-def _unit(values: np.ndarray):
-    highest = values.max()
-    return values / highest if highest > 0 else values
