@@ -10,6 +10,7 @@ import types
 import mxnet as mx
 import numpy as np
 import pytest
+from mxnet import gluon
 
 import vizcallbacks as vc
 
@@ -41,6 +42,16 @@ def public_names():
     return {name: value for name, value in found.items() if value.__module__.startswith("vizcallbacks")}
 
 
+def given():
+    """What examples may use besides what they make: `net` and `images`."""
+    net = gluon.nn.HybridSequential()
+    net.add(
+        gluon.nn.Conv2D(8, 3, activation="relu"), gluon.nn.GlobalAvgPool2D(), gluon.nn.Dense(2, in_units=8)
+    )
+    net.initialize()
+    return {"net": net, "images": np.random.rand(3, 3, 16, 16).astype("float32")}
+
+
 NAMES = public_names()
 EXAMPLES = {name: value for name, value in NAMES.items() if ">>>" in (value.__doc__ or "")}
 
@@ -50,7 +61,7 @@ def test_an_example_gives_what_it_says(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seed in (random.seed, np.random.seed, mx.random.seed):
         seed(0)
-    example = doctest.DocTestParser().get_doctest(EXAMPLES[name].__doc__, {}, name, None, 0)
+    example = doctest.DocTestParser().get_doctest(EXAMPLES[name].__doc__, given(), name, None, 0)
     told = []
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     doctest.DocTestRunner(optionflags=options).run(example, out=told.append)

@@ -85,15 +85,14 @@ def visualize(
 
     Examples
     --------
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
     >>> import numpy as np
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, vision
-    >>> net = vision.mobilenet0_25(classes=2)
-    >>> net.initialize()
-    >>> image, picture = mx.nd.random.uniform(shape=(1, 3, 64, 64)), np.full((64, 64, 3), 128)
+    >>> image, picture = images[:1], np.full((16, 16, 3), 128)
     >>> heat, guided, grey = gradcam.visualize(net, image, picture, None, class_id=1)
     >>> heat.shape, guided.shape, grey.shape
-    ((64, 64, 3), (64, 64, 3), (64, 64))
+    ((16, 16, 3), (16, 16, 3), (16, 16))
     """
     image = _one_image(preprocessed_img)
     picture = checked_picture(orig_img)
@@ -118,13 +117,12 @@ def get_conv_out_grad(
 
     Examples
     --------
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, vision
-    >>> net = vision.mobilenet0_25(classes=2)
-    >>> net.initialize()
-    >>> output, gradient = gradcam.get_conv_out_grad(net, mx.nd.ones((1, 3, 64, 64)), class_id=1)
+    >>> output, gradient = gradcam.get_conv_out_grad(net, images[:1], class_id=1)
     >>> output.shape, gradient.shape
-    ((256, 2, 2), (256, 2, 2))
+    ((8, 14, 14), (8, 14, 14))
     """
     images = _one_image(image)
     target = target_of(class_id, None, 1)
@@ -148,12 +146,11 @@ def get_image_grad(net: gluon.Block, image: mx.nd.NDArray, class_id: int | None 
 
     Examples
     --------
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
     >>> from vizcallbacks import gradcam
-    >>> from vizcallbacks.mxnet_door import mx, vision
-    >>> net = vision.mobilenet0_25(classes=2)
-    >>> net.initialize()
-    >>> gradcam.get_image_grad(net, mx.nd.ones((1, 3, 64, 64)), class_id=1).shape
-    (3, 64, 64)
+    >>> gradcam.get_image_grad(net, images[:1], class_id=1).shape
+    (3, 16, 16)
     """
     return explain(net, _one_image(image), "guided_backprop", targets=class_id)["guided_backprop"][0]
 

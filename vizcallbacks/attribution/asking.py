@@ -173,12 +173,9 @@ def ask_net(
 
     Examples
     --------
-    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
-    >>> from mxnet.gluon import nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize()
-    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
+    >>> import numpy as np, vizcallbacks as vc
     >>> found = vc.ask_net(net, vc.explain(net, images, "saliency"), "saliency", steps=4)
     >>> {name: values.shape for name, values in found.items()}
     {'deletion': (3,), 'insertion': (3,), 'drop': (3,), 'increase': (3,)}

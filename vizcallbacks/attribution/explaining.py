@@ -122,12 +122,9 @@ def explain(
 
     Examples
     --------
-    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
-    >>> from mxnet.gluon import nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize()
-    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
+    >>> import numpy as np, vizcallbacks as vc
     >>> result = vc.explain(net, images, ("grad_cam", "saliency"), targets=1)
     >>> result
     Attributions(3 images of 16x16, grad_cam, saliency, layer '0')

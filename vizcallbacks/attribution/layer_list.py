@@ -78,12 +78,9 @@ def layers(net: gluon.Block, images: Any, *, targets: Any = None, extra: Sequenc
 
     Examples
     --------
-    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
-    >>> from mxnet.gluon import nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize()
-    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
+    >>> import numpy as np, vizcallbacks as vc
     >>> print(*vc.layers(net, images), sep="\\n")
     0 (conv...): 8 x 14 x 14, a cell sees 3 x 3 px
     """

@@ -92,12 +92,9 @@ def sanity(
 
     Examples
     --------
-    >>> import mxnet as mx, numpy as np, vizcallbacks as vc
-    >>> from mxnet.gluon import nn
-    >>> net = nn.HybridSequential()
-    >>> net.add(nn.Conv2D(8, 3, activation="relu"), nn.GlobalAvgPool2D(), nn.Dense(2))
-    >>> net.initialize()
-    >>> images = np.random.rand(3, 3, 16, 16).astype("float32")
+    With `net` of two classes, and `images`, (3, 3, 16, 16) float32:
+
+    >>> import numpy as np, vizcallbacks as vc
     >>> table = vc.sanity(net, images, "grad_cam", stages=2)
     >>> table.stages, table.similarity["grad_cam"].shape
     (('head (2)', 'all (0)'), (2, 3))
