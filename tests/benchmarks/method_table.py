@@ -5,8 +5,8 @@
 of methods of many passes once. RISE is run with a twentieth of its masks, and its time taken twenty times.
 
 *head*, *all*: `vizcallbacks.sanity` on the pretrained EfficientNet-Lite0 and photographs (8; 2 for methods of many
-passes, 1 for occlusion and RISE, that with a sixteenth of its masks): rank correlation of the maps with those by a shuffled head, and by
-weights that are all shuffled. 1: the weights do not matter; 0: the maps have nothing to do with each other.
+passes, 1 for occlusion and for RISE, with a sixteenth of its masks): rank correlation of the maps with those by a
+shuffled head, and by weights that are all shuffled. 1: the weights do not matter; 0: nothing in common.
 """
 
 from __future__ import annotations
