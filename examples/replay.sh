@@ -46,6 +46,10 @@ ls checkpoints
 # 1. the run's folder, as if the training had been watched
 ${PYTHON:-python3} -m vizcallbacks replay checkpoints --net demo_net:build --probe probe.npz --logdir run
 
-# 2. the first epoch whose maps lie on the tag, by explaining three or four of the eight
+# 2. the epoch from which its maps lie on the tag, of all nine that were replayed
+${PYTHON:-python3} -m vizcallbacks check run --rule 'energy/tag <= 0.1' --first-bad --html report.html ||
+    echo "exit code $?"
+
+# 3. the same without a run: the first epoch whose maps lie on the tag, by explaining three or four of the eight
 ${PYTHON:-python3} -m vizcallbacks replay checkpoints --net demo_net:build --probe probe.npz --logdir bisection \
     --rule 'energy/tag <= 0.1' --first-bad || echo "exit code $?"

@@ -104,14 +104,17 @@ class Browser:
 
 
 @contextmanager
-def browser(profile):
-    """A Chromium with a profile of its own in the folder `profile`."""
+def browser(profile, trace=None):
+    """A Chromium with a profile of its own in the folder `profile`; `trace`: categories whose events it logs."""
     options = Options()
     options.binary_location = CHROMIUM
     for flag in FLAGS:
         options.add_argument(f"--{flag}")
     options.add_argument(f"--user-data-dir={profile}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if trace is not None:
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.add_experimental_option("perfLoggingPrefs", {"traceCategories": trace})
     service = Service(DRIVER, log_output=os.devnull)
     driver = webdriver.Chrome(options=options, service=service)
     try:
@@ -120,3 +123,12 @@ def browser(profile):
         yield found
     finally:
         driver.quit()
+
+
+def barriers(page, axe):
+    """What axe-core, whose source is `axe`, finds on the page as it is now."""
+    page.run(axe)
+    return page.driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then((found) => done(found.violations.map((one) =>"
+        " `${one.id}: ${one.nodes.length} x ${one.nodes[0].html}`)))"
+    )

@@ -25,6 +25,7 @@ from tests.helpers.checkpoints import (
     watched,
 )
 from tests.training.test_checkpoints import on_gpu
+from vizcallbacks.tensorboard.drawing import DrawingLog
 from vizcallbacks.training.loading import SymbolNet
 from vizcallbacks.training.replay import replay
 from vizcallbacks.training.source import Follow
@@ -61,6 +62,15 @@ def test_a_replayed_run_is_that_of_the_training_to_the_bit(trained, tmp_path, ma
 def test_the_public_name_is_the_function(trained, tmp_path):
     files = sorted((trained / "checkpoints").iterdir())[:1]
     assert vc.replay(files, build, watched(), tmp_path / "run", **OPTIONS).steps == (1,)
+
+
+def test_a_replay_waits_for_its_pictures_ten_minutes_at_most(trained, tmp_path, monkeypatch):
+    waited, close = [], DrawingLog.close
+    monkeypatch.setattr(
+        DrawingLog, "close", lambda log, timeout=None: waited.append(timeout) or close(log, timeout)
+    )
+    replay(sorted((trained / "checkpoints").iterdir())[:1], build, watched(), tmp_path / "run", **OPTIONS)
+    assert waited[0] == 600
 
 
 def test_parts_of_a_large_probe_set_give_the_same_bits(trained, tmp_path):

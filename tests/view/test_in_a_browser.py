@@ -1,12 +1,7 @@
 """The page from disk, in Chromium: what a person does with it."""
 
 import dataclasses
-import os
 import re
-import shutil
-import subprocess
-import tarfile
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,13 +13,12 @@ from selenium.webdriver.support.ui import Select
 import vizcallbacks as vc
 from vizcallbacks.view.report_page import write_report
 
-from ..helpers.browser import needs_browser
+from ..helpers.browser import barriers, needs_browser
 from ..helpers.checked import at, probe_set
 from ..helpers.runs import HOSTILE, hostile_probe, write_run
 
 pytestmark = needs_browser
 
-AXE = "axe-core@4.14.1"
 COUNT, STEPS = 60, range(5)
 RULES = {"energy/tag": "<= 0.4 for all", "energy/object": ">= 0.2"}
 
@@ -391,23 +385,6 @@ def test_a_script_s_error_would_be_seen(page, tmp_path):
     assert "planted" in found
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """The source of axe-core, from $AXE_CORE or npm."""
-    known = os.environ.get("AXE_CORE")
-    if known:
-        return Path(known).read_text(encoding="utf-8")
-    folder = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    if (
-        npm is None
-        or subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True).returncode
-    ):
-        pytest.skip(f"needs axe.min.js in $AXE_CORE, or npm, which did not give {AXE}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as packed:
-        return packed.extractfile("package/axe.min.js").read().decode()
-
-
 @pytest.mark.parametrize("size", [(1400, 900), (390, 800)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("fragment", ["", "image=3", "tab=peaks", "mode=difference&outlines=1"])
@@ -418,9 +395,4 @@ def test_axe_finds_no_barrier(page, address, axe, size, scheme, fragment):
     page.wait("return document.documentElement.classList.contains('running')")
     page.run("document.querySelector('.controls').open = true")
     page.settle()
-    page.run(axe)
-    found = page.driver.execute_async_script(
-        "const done = arguments[0]; axe.run().then((found) => done(found.violations.map((one) =>"
-        " `${one.id}: ${one.nodes.length} x ${one.nodes[0].html}`)))"
-    )
-    assert found == []
+    assert barriers(page, axe) == []

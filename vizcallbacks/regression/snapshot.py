@@ -173,8 +173,11 @@ class Snapshot(Shown):
         return parts(self) == parts(other)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to one .npz file, whole or not at all (OSError)."""
-        snapshot_file.write(path, self)
+        """Write to one .npz file, whole or not at all (OSError); .html writes the view of it, .png a still one."""
+        if os.path.splitext(os.fsdecode(path))[1].lower() in (".html", ".png"):
+            super().save(path)
+        else:
+            snapshot_file.write(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Snapshot:

@@ -15,7 +15,7 @@ from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from .checkpoints import Checkpoint
 from .monitor import AttentionMonitor
-from .replay import first_job, make_plan, record
+from .replay import DRAWN, first_job, make_plan, record
 from .replay_tasks import Answer, answer, maps_of
 from .source import Source
 
@@ -131,6 +131,7 @@ def find_first_bad(
     with AttentionMonitor.of(unchecked, logdir) as monitor:
         for step in sorted(answers):
             record(monitor, answers[step], job)
+        monitor.close(DRAWN)
     return FirstBad(
         None if first is None else first.step,
         None if first is None else first.path,

@@ -228,14 +228,14 @@ class Journal:
         if self.log.flush(seconds):
             self._pictures.flush(max(0.0, until - time.monotonic()))
 
-    def close(self) -> None:
-        """Draw the last sheets, write what is pending, and let go. May be called again."""
+    def close(self, timeout: float = 10.0) -> None:
+        """Draw the last sheets, wait `timeout` seconds for what is pending, let go. May be called again."""
         if self.is_open and not self.is_closed:
             if self._newest is not None:
                 sheets = self.album.sheets(self._newest)
                 for job in [*sheets, self._page_job(self._report, last=True)]:
                     self._pictures.submit(self._everywhere(job))
-            self._pictures.close()
+            self._pictures.close(timeout)
             self.log.submit(self._saving.save_waiting)
             self.log.close()
             for log in self._more:

@@ -292,10 +292,10 @@ class AttentionMonitor:
         with self._taking.draining.undisturbed():
             return self._journal.flush(timeout)
 
-    def close(self) -> None:
-        """Draw the last sheets, write what is pending, and let go. May be called again."""
+    def close(self, timeout: float = 10.0) -> None:
+        """Draw the last sheets, wait `timeout` seconds for what is pending, let go. May be called again."""
         with self._taking.draining.undisturbed():
-            self._journal.close()
+            self._journal.close(timeout)
         self._taking.draining.restore()
 
     def __enter__(self) -> AttentionMonitor:

@@ -25,6 +25,7 @@ from .source import Follow, Source
 
 CHUNK = 1024  # images of a task; a thousand of 224 px take 0.6 GB, and their maps a hundredth
 WRITTEN = 60.0  # seconds that a snapshot's file may take
+DRAWN = 600.0  # seconds that pictures may take after the last snapshot: nothing else waits for a replay's end
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def replay(
         if job is None:
             return Replayed(Path(logdir), (), source.skipped)
         monitor = stack.enter_context(AttentionMonitor.of(plan, logdir, logger))
+        stack.callback(monitor.close, DRAWN)
         ask = stack.enter_context(asker(jobs_of(job, chunk), workers, cluster))
         told_gpu = False
         for found in ask(itertools.chain([first], stream)):

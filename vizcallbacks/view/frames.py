@@ -46,9 +46,9 @@ def repr_html(record: Any) -> str:
 def show(record: Any) -> None:
     """Show it below the cell in a notebook; elsewhere as a temporary file in the browser."""
     if _in_notebook():
-        from IPython.display import HTML, display  # there, since this runs inside it
+        from IPython.display import display  # there, since this runs inside it
 
-        display(HTML(repr_html(record)))
+        display(record)
         return
     handle, path = tempfile.mkstemp(prefix="vizcallbacks-", suffix=".html")
     with os.fdopen(handle, "wb") as file:

@@ -1,6 +1,6 @@
 // A card of the grid: an image, with a tile for each run shown, what was predicted, and where the map lies.
 
-import { el, number, percent, say } from "./dom.js";
+import { el, number, percent, say, shortened } from "./dom.js";
 import { Strip } from "./tile.js";
 
 /** The sample of a run's line, in the colour and the dashes of its curves. */
@@ -8,12 +8,15 @@ export function swatch(view, run) {
   return el("i", { class: `swatch run${view.colour(run)}`, "aria-hidden": "true" });
 }
 
-/** What a run predicts for an image at a step, in words. */
-export function seen(model, run, step, image) {
+/** What a run predicts for an image at a step, in words; where `most` letters are not enough, without the percentage. */
+export function seen(model, run, step, image, most = Infinity) {
   const right = model.right(run, step, image);
   const name = model.className(run.probe, step.predictions[image]);
   const mark = right === null ? "" : right ? "✓ " : "✗ ";
-  return name ? `${mark}${name} ${percent(step.confidence[image])}` : "";
+  const sure = percent(step.confidence[image]);
+  if (!name) return "";
+  const whole = `${mark}${name} ${sure}`;
+  return whole.length <= most ? whole : mark + shortened(name, most - mark.length);
 }
 
 export class Card {
@@ -30,11 +33,13 @@ export class Card {
         .map((mask) => {
           const value = el("b");
           const bar = el("i");
-          return { mask, value, bar, row: el("span", { class: "energy" }, el("span", {}, mask), bar, value) };
+          const name = el("span", { title: mask });
+          return { mask, name, value, bar, row: el("span", { class: "energy" }, name, bar, value) };
         });
-      const name = el("span", { class: "run" }, swatch(view, run), el("span", {}, run.name));
+      const called = el("span", { title: run.name });
+      const name = el("span", { class: "run" }, swatch(view, run), called);
       const element = el("div", { class: "of" }, runs.length > 1 ? name : null, said, ...masks.map(({ row }) => row));
-      return { run, said, masks, element };
+      return { run, called, said, masks, element };
     });
     const violation = view.violation(image);
     const label = model.className(probe, model.classOf(runs[0], image));
@@ -53,11 +58,13 @@ export class Card {
 
   /** The words and numbers. */
   say() {
-    const { model, state } = this.view;
-    for (const { run, said, masks } of this.parts) {
+    const { model, state, grid: { letters } } = this.view;
+    for (const { run, called, said, masks } of this.parts) {
       const step = model.at(run, state.step);
-      say(said, seen(model, run, step, this.image) + (step.step === state.step ? "" : ` (${step.when})`));
-      for (const { mask, value, bar } of masks) {
+      say(called, shortened(run.name, letters - 4));
+      say(said, step.step === state.step ? seen(model, run, step, this.image, letters) : shortened(`(${step.when})`, letters));
+      for (const { mask, name, value, bar } of masks) {
+        say(name, shortened(mask, this.view.grid.label));
         const share = model.value(step, `energy/${mask}`, this.image);
         say(value, share === null ? "–" : number(share));
         bar.style.backgroundSize = `${Math.round(100 * (share ?? 0))}% 100%`;

@@ -5,6 +5,8 @@ import { el } from "./dom.js";
 
 const FIRST = 24;
 const PAUSE = 100; // ms
+const AT_ONCE = 10; // cards whose words are set in one frame
+const LETTER = 6.6; // px, of a card's small text, on average
 
 /** The orders offered: name -> {title, value(view, image)} with the largest value first; null last. */
 export function orders(view) {
@@ -55,6 +57,9 @@ export class Grid {
     this.view = view;
     this.cards = new Map();
     this.visible = new Set();
+    this.unsaid = new Set();
+    this.letters = 16;
+    this.label = 6;
     this.limit = FIRST;
     this.count = el("p", { class: "count", role: "status" });
     this.cells = el("div", { class: "cards" });
@@ -67,6 +72,7 @@ export class Grid {
         if (entry.isIntersecting) { this.visible.add(card); card.paint(); card.say(); } else this.visible.delete(card);
       }
     }, { rootMargin: "120px" });
+    new ResizeObserver(() => this.fit()).observe(this.cells);
     this.cells.addEventListener("keydown", (event) => this.move(event));
     this.cells.addEventListener("focusin", (event) => this.rove(event.target.closest(".card")));
   }
@@ -94,8 +100,10 @@ export class Grid {
     const focused = this.cells.contains(document.activeElement) ? Number(document.activeElement.dataset.image) : null;
     this.watcher.disconnect();
     this.visible.clear();
+    this.unsaid.clear();
     this.cards = new Map(images.slice(0, this.limit).map((image) => [image, new Card(this.view, image)]));
     this.cells.replaceChildren(...[...this.cards.values()].map((card) => card.element));
+    this.fit();
     for (const card of this.cards.values()) this.watcher.observe(card.element);
     this.count.textContent = images.length === total ? `${total} images` : `${images.length} of ${total} images`;
     if (!images.length) this.count.textContent += ": nothing matches; clear the search or the filters";
@@ -107,13 +115,36 @@ export class Grid {
     if (focused !== null) this.cards.get(focused)?.element.focus();
   }
 
-  /** Maps at once; words and numbers, which cost the browser most, when the slider rests or ten times a second. */
+  /** Maps at once; words and numbers, which cost the browser most, a little later and a few cards in each frame. */
   paint() {
-    for (const card of this.visible) card.paint();
-    this.speaking ??= setTimeout(() => {
-      this.speaking = null;
-      for (const card of this.visible) card.say();
-    }, PAUSE);
+    for (const card of this.visible) {
+      card.paint();
+      this.unsaid.add(card);
+    }
+    this.speaking ??= setTimeout(() => this.speak(), PAUSE);
+  }
+
+  /** The words of the cards that have waited longest. */
+  speak() {
+    this.speaking = null;
+    for (const card of [...this.unsaid].slice(0, AT_ONCE)) {
+      this.unsaid.delete(card);
+      if (this.visible.has(card)) card.say();
+    }
+    if (this.unsaid.size) this.speaking = requestAnimationFrame(() => this.speak());
+  }
+
+  /** How many letters stand in a line of a card's column, anew where the window's width changed. */
+  fit() {
+    const width = this.cells.querySelector(".of")?.clientWidth;
+    const letters = width ? Math.max(8, Math.floor(width / LETTER)) : this.letters;
+    if (letters === this.letters && this.fitted === this.view.runs) return;
+    this.fitted = this.view.runs;
+    this.letters = letters;
+    const longest = Math.max(...this.view.runs.flatMap((run) => Object.keys(run.probe.masks)).map((mask) => mask.length), 3);
+    this.label = Math.min(longest, Math.max(3, letters - 6));
+    this.cells.style.setProperty("--label", this.label);
+    for (const card of this.visible) card.say();
   }
 
   /** One card alone can be reached by Tab. */

@@ -31,8 +31,9 @@ class View {
     this.chartBox = el("div", { class: "charts", role: "group", "aria-label": "means over all images" });
     this.notes = el("ul", { class: "notes" });
     this.verdicts = source.live ? el("header", { class: "verdict" }) : null; // a page has its own
-    root.replaceChildren(...[this.verdicts].filter(Boolean), el("div", { class: "bar" }, this.player.element), this.controls.element, this.chartBox, this.notes,
+    root.replaceChildren(...this.heading(), el("div", { class: "bar" }, this.player.element), this.controls.element, this.chartBox, this.notes,
       this.grid.element, this.peaks.element, this.detail.element);
+    new ResizeObserver(() => reachable(this.chartBox)).observe(this.chartBox);
     document.addEventListener("keydown", (event) => this.key(event));
     this.take(header);
     if (this.state.image !== null && this.state.image < this.runs[0].probe.names.length) this.open(this.state.image);
@@ -87,6 +88,11 @@ class View {
     reachable(this.chartBox);
     this.grid.limit = Math.max(this.grid.limit, 24);
     this.fillImages();
+  }
+
+  /** What stands on top where the page has no verdict of its own. */
+  heading() {
+    return this.verdicts ? [el("h1", { class: "unseen" }, "Attention"), this.verdicts] : [];
   }
 
   /** What checks of the runs found; drawn anew only where that changed, so that an opened table stays open. */
