@@ -6,20 +6,23 @@ Pictures are made here, so that nothing is downloaded: for your own data put `VO
 the place of `Shapes`, and expect attention on the objects after more than two epochs. Two minutes on two cores.
 """
 
-import sys
+import argparse
 
-import mxnet as mx
+from vizcallbacks.mxnet_door import (
+    autograd,
+    gluon,
+    mx,
+)  # first: so that they work beside NumPy 1.24 and newer
 import numpy as np
 from gluoncv.data.batchify import Stack, Tuple
 from gluoncv.data.transforms.presets.ssd import SSDDefaultTrainTransform, SSDDefaultValTransform
 from gluoncv.loss import SSDMultiBoxLoss
 from gluoncv.model_zoo import get_model
-from mxnet import autograd, gluon
 
 import vizcallbacks as vc
 
 CLASSES = ("disc", "square")
-SIZE, BATCH, EPOCHS = 128, 8, 2
+SIZE, BATCH = 128, 8
 
 
 class Shapes(gluon.data.Dataset):
@@ -43,7 +46,7 @@ class Shapes(gluon.data.Dataset):
         return mx.nd.array(picture, dtype="uint8"), np.array([box], np.float32)
 
 
-def main(run="runs/ssd"):
+def main(run, pictures, epochs):
     mx.random.seed(0)
     np.random.seed(0)  # the training's augmentation
     net = get_model("ssd_512_mobilenet1.0_custom", classes=CLASSES, pretrained_base=False)
@@ -68,7 +71,7 @@ def main(run="runs/ssd"):
         _, _, anchors = net(mx.nd.zeros((1, 3, SIZE, SIZE)))
     batchify = Tuple(Stack(), Stack(), Stack())
     data = gluon.data.DataLoader(
-        Shapes(768, seed=0).transform(SSDDefaultTrainTransform(SIZE, SIZE, anchors)),
+        Shapes(pictures, seed=0).transform(SSDDefaultTrainTransform(SIZE, SIZE, anchors)),
         BATCH,
         shuffle=True,
         batchify_fn=batchify,
@@ -82,13 +85,13 @@ def main(run="runs/ssd"):
     with vc.AttentionMonitor(
         probe,
         run,
-        methods=("grad_cam", "guided_grad_cam"),
+        methods=("layer_cam", "grad_cam", "guided_grad_cam"),
         layer=layer,
         targets=vc.targets.detection(),
         batch_size=4,
     ) as monitor:
         monitor.snapshot(net, step=0)
-        for epoch in range(1, EPOCHS + 1):
+        for epoch in range(1, epochs + 1):
             # as in GluonCV's scripts: the graph is made anew, since it holds what SSD returns in one of the modes
             net.hybridize()
             total = 0.0
@@ -105,10 +108,15 @@ def main(run="runs/ssd"):
             net.hybridize()
             taken = monitor.snapshot(net, step=epoch)
             energy = np.nanmean(taken.measures["energy/object"])
-            print(f"epoch {epoch}: loss {total / len(data):.2f}, {energy:.0%} of Grad-CAM in the boxes")
+            print(f"epoch {epoch}: loss {total / len(data):.2f}, {energy:.0%} of LayerCAM in the boxes")
     area = probe.masks["object"].mean()
     print(f"the boxes are {area:.0%} of the pictures; to look: tensorboard --logdir {run}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", nargs="?", default="runs/ssd", help="the run's folder (default: %(default)s)")
+    parser.add_argument("--pictures", type=int, default=768, help="of an epoch (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=2, help="(default: %(default)s)")
+    options = parser.parse_args()
+    main(options.run, options.pictures, options.epochs)

@@ -111,6 +111,7 @@ INSIDE = {
     "training.replay_workers": {"distributed", "cloudpickle"},
     "demo.clever_hans": {"skimage", "sklearn"},
     "mxnet_door": {"gluoncv"},
+    "cli.completing": {"argcomplete"},
     "view.frames": {"IPython"},
 }
 """Module -> packages that it may import inside a function: those of the extras, and slow ones."""

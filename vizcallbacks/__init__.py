@@ -96,7 +96,11 @@ showing.filled_by(f"{__name__}.view.frames")
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import difflib  # for the error alone: importing the package costs next to nothing
+
+        close = difflib.get_close_matches(name, __all__, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     module = importlib.import_module(f".{_MODULES[name] or name}", __name__)
     value = getattr(module, name) if _MODULES[name] else module
     globals()[name] = value

@@ -114,15 +114,19 @@ Named = TypeVar("Named", bound=Callable[..., Any])
 
 
 def names_arguments(function: Named) -> Named:
-    """Let a function name the keyword that is closest to one that it does not have (TypeError)."""
-    known = list(inspect.signature(function).parameters)
+    """Let a function, or a class by its ``__init__``, name the keyword closest to one that it does not have.
+
+    It raises TypeError in the name of what the user called.
+    """
+    known = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    owner = function.__qualname__.replace(".__init__", "").split("<locals>.")[-1]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in known:
                 hint = did_you_mean(name, known) or f"; it takes {', '.join(known)}"
-                raise TypeError(f"{function.__name__}() has no argument {name!r}{hint}")
+                raise TypeError(f"{owner}() has no argument {name!r}{hint}")
         return function(*args, **kwargs)
 
     return checked  # type: ignore[return-value]

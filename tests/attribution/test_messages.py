@@ -56,6 +56,10 @@ EXTRA = {
         (AGES.astype(np.float64),),
         r"extra\[0\] is float64, .* pass .*astype\('float32'\)",
     ),
+    "whole numbers": (
+        (AGES.astype(np.int64),),
+        r"Non-uniform data type .*; extra\[0\] is int64, .* pass .*astype\('float32'\)",
+    ),
 }
 
 
@@ -168,3 +172,98 @@ def test_random_numbers_in_another_order_are_told_of_once(dropout, caplog):
 def test_attributions_show_themselves_in_one_line():
     result = vc.explain(small_net(), BATCH, ("grad_cam", "saliency"), layer="4")
     assert repr(result) == "Attributions(3 images of 12x12, grad_cam, saliency, layer '4')"
+
+
+NO_NETS = {
+    "a class": (gluon.nn.Dense, r"got Dense; that is the class: make a net of it, Dense\(\)"),
+    "a function": (lambda x: x, "got function; put it into a gluon.Block whose forward calls it"),
+    "a name": ("resnet18_v1", r"got str; build the net .* vizcallbacks.pretrained.load\(name, params\).net"),
+    "a list": ([small_net()], "got list; explain one net after the other"),
+    "images": (BATCH, "got ndarray; the net comes first, then the images"),
+    "a holder": (
+        vc.pretrained.PretrainedModel("a", small_net(), (), None),
+        "; give the net that it holds: its .net",
+    ),
+    "a symbol": (mx.sym.var("data"), r"got Symbol; make it a block: gluon.SymbolBlock\("),
+}
+
+
+@pytest.mark.parametrize("case", NO_NETS)
+def test_what_is_no_net_is_told_with_the_way_to_one(case):
+    given, message = NO_NETS[case]
+    with pytest.raises(TypeError, match=f"net must be a mxnet.gluon.Block, .*{message}"):
+        vc.explain(given, BATCH)
+
+
+MISNAMED = {
+    "AttentionMonitor": (lambda: vc.AttentionMonitor(vc.ProbeSet(BATCH), "a", method="saliency"), "methods"),
+    "AttentionHandler": (
+        lambda: vc.AttentionHandler(vc.ProbeSet(BATCH), "a", epochs_period=2),
+        "epoch_period",
+    ),
+    "ProbeSet": (lambda: vc.ProbeSet(BATCH, label=[0, 1, 2]), "labels"),
+    "ProbeSet.from_dataset": (lambda: vc.ProbeSet.from_dataset([], perclass=1), "per_class"),
+    "ProbeSet.from_folder": (lambda: vc.ProbeSet.from_folder("a", mask="b"), "masks"),
+    "peaks": (lambda: vc.peaks(None, None, methods="grad_cam"), "method"),
+    "compare": (lambda: vc.compare(None, None, threshold={}), "thresholds"),
+    "replay": (lambda: vc.replay("a", small_net, vc.ProbeSet(BATCH), "b", worker=2), "workers"),
+}
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_a_misnamed_argument_is_told_in_the_name_of_what_was_called(name):
+    call, meant = MISNAMED[name]
+    with pytest.raises(TypeError, match=rf"^{name}(\(\))? has no argument .*; did you mean '{meant}'\?"):
+        call()
+
+
+def test_a_misnamed_public_name_and_method_are_told():
+    with pytest.raises(AttributeError, match="no attribute 'explian'; did you mean 'explain'"):
+        vc.explian  # noqa: B018
+    with pytest.raises(KeyError, match="did you mean 'grad_cam'"):
+        vc.explain(small_net(), images(), "grad_cam")["gradcam"]
+    with pytest.raises(ValueError, match="got 'labels'; did you mean 'label'"):
+        vc.explain(small_net(), images(), "grad_cam", targets="labels")
+    with pytest.raises(ValueError, match=r"for an output of that name: .*head\('logits'\)"):
+        vc.targets.head("main", "logits")
+
+
+class Draws(gluon.Block):
+    """A randomised ReLU, which is random in training only."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.dense = gluon.nn.Conv2D(4, 3), gluon.nn.Dense(3)
+
+    def forward(self, x):
+        found = mx.nd.LeakyReLU(self.conv(x), act_type="rrelu", lower_bound=0.1, upper_bound=0.3)
+        return self.dense(found[0] if isinstance(found, list) else found)
+
+
+class DrawsHybrid(Draws, gluon.HybridBlock):
+    forward = gluon.HybridBlock.forward
+
+    def hybrid_forward(self, F, x):
+        return self.dense(F.LeakyReLU(self.conv(x), act_type="rrelu", lower_bound=0.1, upper_bound=0.3)[0])
+
+
+@pytest.mark.parametrize("kind", [Draws, DrawsHybrid])
+@pytest.mark.parametrize("deferred", [True, False])
+@pytest.mark.parametrize("hybridized", [True, False])
+def test_a_randomised_relu_is_right_or_refused_without_mxnet_s_inner_words(kind, deferred, hybridized):
+    net = kind()
+    net.initialize()
+    if hybridized:
+        net.hybridize()
+    if not deferred:
+        net(mx.nd.array(BATCH))
+    try:
+        found = vc.explain(net, BATCH, ("gradient", "guided_backprop"), targets=0)
+    except ValueError as error:
+        told = str(error)
+        assert not [word for word in ("MXNetError", "Check failed", "../", "<Symbol") if word in told], told
+        return
+    step = 1e-2 * np.sign(found["gradient"])
+    ends = [net(mx.nd.array(BATCH + sign * step)).asnumpy()[:, 0] for sign in (1, -1)]
+    slope = (found["gradient"] * step).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose((ends[0] - ends[1]) / 2, slope, rtol=2e-2)

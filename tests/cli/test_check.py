@@ -202,7 +202,7 @@ def _damage(runs, baseline):
 NOT_COMPARABLE = {
     "another probe set": (lambda r, b: ["check", r["images"], "--baseline", b], "probe sets differ"),
     "a damaged baseline": (_damage, "no readable vizcallbacks baseline file"),
-    "no baseline": (lambda r, b: ["check", r["a"], "--baseline", b + ".none"], "No such file"),
+    "no baseline": (lambda r, b: ["check", r["a"], "--baseline", b + ".none"], "b.npz.none'; check the path"),
     "no run": (lambda r, b: ["check", b + "/none", "--baseline", b], "there is no folder"),
     "a baseline for a run": (lambda r, b: ["check", b, "--baseline", b], "there is no folder"),
     "a run for a baseline": (lambda r, b: ["check", r["a"], "--baseline", r["a"]], "directory"),
@@ -230,7 +230,7 @@ NOT_COMPARABLE = {
     ),
     "images of no baseline": (
         lambda r, b: ["accept", r["a"], "--only", "picture 0", "--out", b + ".none"],
-        "No such file",
+        "b.npz.none'; check the path",
     ),
     "neither": (lambda r, b: ["check", r["a"]], "give --baseline, or at least one --rule"),
     "nowhere to write": (

@@ -241,7 +241,7 @@ REFUSED = {
     "no batch": (["--batch-size", "0"], "batch_size must be an int of at least 1"),
     "an unknown net": (["--model", "resnet19"], "resnet19"),
     "missing parameters": (["--params", "none.params"], "none.params"),
-    "missing names": (["--classes", "none.txt"], "No such file.*none.txt"),
+    "missing names": (["--classes", "none.txt"], "there is no file 'none.txt'"),
     "a wrong number of classes": (["--classes", "7"], "shapes differ: output"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,10 +152,33 @@ def _class_answers(outputs: Any) -> Any:
     if not isinstance(outputs, mx.nd.NDArray) or len(outputs.shape) != 2:
         raise ValueError(
             "the net must return one (N, classes) array for class targets, but returned "
-            f"{shapes_of(outputs)}; give a callable: targets=lambda outputs: <(N,) scores>, "
-            "or say which of several outputs holds the classes: targets=vizcallbacks.targets.head(0)"
+            f"{shapes_of(outputs)}; give a callable: targets=lambda outputs: <(N,) scores>, {_way_from(outputs)}"
         )
     return outputs.as_nd_ndarray()
+
+
+def _way_from(outputs: Any) -> str:
+    """What target may be meant for outputs of this form."""
+    if isinstance(outputs, mx.nd.NDArray) and len(outputs.shape) == 4:
+        return "or, where these are scores of classes at each pixel: targets=vizcallbacks.targets.segmentation(0)"
+    path = _path_to_answers(outputs) or (0,)
+    shown = repr(path[0] if len(path) == 1 else path)
+    return f"or say which of several outputs holds the classes: targets=vizcallbacks.targets.head({shown})"
+
+
+def _path_to_answers(outputs: Any) -> tuple | None:
+    """Where the first (N, classes) array is among nested outputs; None if there is none."""
+    if isinstance(outputs, mx.nd.NDArray):
+        return () if len(outputs.shape) == 2 else None
+    names: Any = getattr(
+        outputs, "_fields", range(len(outputs)) if isinstance(outputs, (list, tuple)) else ()
+    )
+    parts = outputs.items() if isinstance(outputs, Mapping) else zip(names, outputs) if names else ()
+    for name, part in parts:
+        below = _path_to_answers(part)
+        if below is not None:
+            return (name, *below)
+    return None
 
 
 def _check_differ(mine: np.ndarray, others: np.ndarray) -> None:

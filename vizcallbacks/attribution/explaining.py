@@ -140,6 +140,7 @@ def explain(
             DeprecationWarning,
             2,
         )
+    block_paths(net)  # raises where it is no net, before the images are blamed
     probe = images if isinstance(images, ProbeSet) else ProbeSet(images)
     methods = chosen_methods(methods)
     check_whole("batch_size", batch_size)

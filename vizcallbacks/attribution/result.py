@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..checks import did_you_mean
 from ..nets.coverage import Coverage, Purity
 from ..probes.probe_set import ProbeSet
 from ..showing import Shown
@@ -110,7 +111,10 @@ class Attributions(Shown):
 
     def __getitem__(self, method: str) -> np.ndarray:
         if method not in self.maps:
-            raise KeyError(f"method {method!r} was not computed; computed were: {', '.join(self.maps)}")
+            raise KeyError(
+                f"method {method!r} was not computed; computed were: {', '.join(self.maps)}"
+                f"{did_you_mean(method, self.maps)}"
+            )
         return self.maps[method]
 
     def __repr__(self) -> str:

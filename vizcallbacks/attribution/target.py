@@ -192,13 +192,20 @@ class Function(Target):
             "" if self.numbers is None else f" on a batch of {len(self.numbers)} of the {self.count} images"
         )
         reason = (str(error).strip().splitlines() or [""])[-1]
+        if isinstance(error, mx.MXNetError):
+            reason = reason.split("Check failed: ")[-1]
         more = (
             ""
             if self.takes_numbers
             else "; it is given the outputs for one batch: for what differs between images, let it take a second "
             "argument, the numbers of the batch's images, (n,) ints: targets=lambda outputs, numbers: ..."
         )
-        return f"the targets function, {name}, failed{batch}: {type(error).__name__}: {reason}{more}"
+        kind = (
+            "an operator does not take what it is given"
+            if isinstance(error, mx.MXNetError)
+            else type(error).__name__
+        )
+        return f"the targets function, {name}, failed{batch}: {kind}: {reason}{more}"
 
 
 def arrays_of(outputs: Any) -> list:
@@ -214,6 +221,8 @@ def shapes_of(outputs: Any) -> str:
     """What a net returned, for messages."""
     if isinstance(outputs, Mapping):
         return f"{{{', '.join(f'{key}: {shapes_of(output)}' for key, output in outputs.items())}}}"
+    if hasattr(outputs, "_fields"):
+        return f"({', '.join(f'{name}={shapes_of(one)}' for name, one in zip(outputs._fields, outputs))})"
     if isinstance(outputs, (list, tuple)):
         return f"({', '.join(shapes_of(output) for output in outputs)})"
     return str(getattr(outputs, "shape", type(outputs).__name__))

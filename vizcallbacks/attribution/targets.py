@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import as_numpy, check_whole
+from ..checks import as_numpy, check_whole, did_you_mean
 from .class_targets import Classes, Contrast, Label, MultiLabel, Predicted
 from .spatial_targets import Detection, Segmentation
 from .target import Function, Head, Rows, Target
@@ -155,8 +155,8 @@ def head(index: int | str | Sequence[int | str], targets: Any = None) -> Target:
     Parameters
     ----------
     index : int, str, or sequence of these
-        The position of the output, or its name in a named tuple; of nested outputs the way there, outermost first:
-        ``head((1, 0))`` is ``outputs[1][0]``.
+        The position of the output, or its name in a named tuple or dict; of nested outputs the way there, from the
+        outermost: ``head(("main", 0))`` is ``outputs["main"][0]``.
     targets : optional
         What is explained of this output, whatever `explain` takes: None the predicted class, "label", an int, (N,)
         ints, a function of this output, or another target.
@@ -236,7 +236,11 @@ def _as_target(targets: Any, count: int | None = None) -> Target:
         return Predicted()
     if isinstance(targets, str):
         if targets != "label":
-            raise ValueError(f"targets must be None, 'label', ints or a callable, got {targets!r}")
+            hint = did_you_mean(targets, ["label"]) or (
+                f"; for an output of that name: targets=vizcallbacks.targets.head({targets!r}), for one inside "
+                "another: head(('a', 'b'))"
+            )
+            raise ValueError(f"targets must be None, 'label', ints or a callable, got {targets!r}{hint}")
         return Label()
     return Classes(_checked_classes(targets, count))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from ..archive import replacing
 from ..regression.accepting import Learnt, accept_images, doubts, learnt
 from ..regression.baseline import Baseline
 from ..regression.snapshot import read_run
+from .json_out import take_json, write_json
 from .terminal import say
 
 DESCRIPTION = (
@@ -38,9 +37,7 @@ def run(options: argparse.Namespace) -> int:
     rules = learnt(baseline)
     for one in rules:
         say(f"  {one}")
-    if options.json is not None:
-        with replacing(options.json) as file:
-            file.write((json.dumps(_as_json(options, baseline, rules), indent=2) + "\n").encode())
+    write_json(options, _as_json(options, baseline, rules))
     return 0
 
 
@@ -87,4 +84,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write it even where the runs differ so much that a rule forbids nothing",
     )
-    parser.add_argument("--json", metavar="JSON", help="write what was learnt as JSON")
+    take_json(parser)

@@ -10,9 +10,9 @@ from ..regression.comparing import compare
 from ..regression.course import check_course, course_lines, first_bad
 from ..regression.report import accept_command
 from ..regression.report_files import (
-    save_course_json,
+    as_json,
+    course_as_json,
     save_course_junit,
-    save_json,
     save_junit,
     save_picture,
 )
@@ -21,6 +21,7 @@ from ..regression.snapshot import read_run
 from ..view.report_page import write_checked
 from ..view.summary import add_to_job_summary
 from ..view.verdicts import save_verdict
+from .json_out import take_json, write_json
 from .terminal import say
 
 DESCRIPTION = (
@@ -49,8 +50,7 @@ def run(options: argparse.Namespace) -> int:
         report = save_picture(report, probe, options.report)
     if options.junit is not None:
         save_junit(report, options.junit)
-    if options.json is not None:
-        save_json(report, options.json)
+    write_json(options, as_json(report))
     if options.html is not None:
         write_checked(options.run, report, options.html)
     if options.tab:
@@ -66,8 +66,7 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules: Thres
     bad = first_bad(reports)
     if options.junit is not None:
         save_course_junit(reports, options.junit)
-    if options.json is not None:
-        save_course_json(reports, options.json)
+    write_json(options, course_as_json(reports))
     if options.all:
         say(*course_lines(reports))
     told = reports[-1] if bad is None or not options.first_bad else bad
@@ -128,4 +127,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write the outcome to RUN/attention/verdict.json, so that TensorBoard's tab Attention tells it",
     )
-    parser.add_argument("--json", metavar="JSON", help="write the outcome as JSON")
+    take_json(parser)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from ..demo.run import facts_of
 from ..demo.run import run as run_demo
+from .json_out import take_json, write_json
 
 DESCRIPTION = (
     "Handwritten digits on photographs, with a coloured tag in a corner that gives the digit away in the biased "
@@ -14,7 +16,8 @@ DESCRIPTION = (
 
 def run(options: argparse.Namespace) -> int:
     """Train and watch both networks."""
-    run_demo(options.logdir, options.epochs, options.seed, options.quick)
+    outcomes = run_demo(options.logdir, options.epochs, options.seed, options.quick)
+    write_json(options, facts_of(options.logdir, outcomes))
     return 0
 
 
@@ -30,3 +33,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a quarter of the pictures, to see that it works; too few to learn from",
     )
+    take_json(parser)

@@ -29,8 +29,9 @@ from ..pretrained.preprocessing import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
 from .all_photographs import ALL, Gathered
 from .class_names import find_class, read_classes
-from .one_photograph import asked_lines, heading, picture_of, save_raw, top_lines
-from .terminal import say
+from .json_out import take_json, write_json
+from .one_photograph import asked_lines, facts_of, heading, picture_of, save_raw, top_lines
+from .terminal import say, take_output
 
 DESCRIPTION = (
     "Writes one picture for each photograph: what the network saw of it, and a map for each method; of several, "
@@ -58,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
     target = None if options.target is None else find_class(options.target, model.class_names)
     find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
     os.makedirs(options.out, exist_ok=True)
-    explained = 0
+    explained, layer = 0, None
     looked_at: list[Peaks] = []
+    told: list[dict[str, Any]] = []
     gathered = Gathered(target)
     with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
         for batch in _batches(paths, model, options.batch_size):
@@ -75,8 +77,10 @@ def run(options: argparse.Namespace) -> int:
                 methods,
                 layer=options.layer,
                 targets=target,
+                output=options.output,
                 batch_size=options.batch_size,
             )
+            layer = result.layer
             if not explained:
                 _check_class_names(result, model)
                 say(heading(result, model))
@@ -88,19 +92,26 @@ def run(options: argparse.Namespace) -> int:
                     save_raw(result, i, path, model, f"{place}.npz")
                 say(f"{path} > {place}.png", *top_lines(result, i), *asked_lines(result, i, target))
                 gathered.add(result, i, path, results[path])
+                told.append(facts_of(result, i, path, place, target, options.raw))
                 bar.update()
             explained += len(batch.paths)
             if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
                 looked_at.append(peaks(result, probe))
             _give_memory_back()
+    together: dict[str, Any] = {}
     if looked_at:
         place = os.path.join(options.out, f"{PEAKS}.png")
         with archive.replacing(place) as file:
             file.write(encode(peak_sheet(joined(looked_at)), "png"))
         say(f"what the maps peak at, by class: {place}")
+        together["peaks"] = place
     if explained > 1:
-        say(f"all of them: {', '.join(gathered.save(options.out))}")
+        sheet, table = gathered.save(options.out)
+        say(f"all of them: {sheet}, {table}")
+        together.update(sheet=sheet, table=table)
     say(f"{explained} of {explained + len(faults)} explained, pictures in {options.out}")
+    found = {"model": model.name, "layer": layer, "methods": methods, "photographs": told, **together}
+    write_json(options, {**found, "not_explained": faults})
     return 2 if faults else 0
 
 
@@ -233,6 +244,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of {', '.join(METHODS)}; all-fast: those of few passes; all: also those of hundreds and thousands, "
         "minutes for each photograph (default: %(default)s)",
     )
+    take_output(parser)
     parser.add_argument(
         "--raw", action="store_true", help="also write the maps' numbers, DIR/cat.npz, for numpy.load"
     )
@@ -244,3 +256,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="photographs at a time; bounds the memory; expected_gradients and feature_factors compare those that "
         "are explained at a time (default: %(default)s)",
     )
+    take_json(parser)

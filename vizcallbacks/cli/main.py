@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from ..checks import did_you_mean
 from ..version import __version__
+from .completing import complete
+from .json_out import alone, without_file, write_error
 from .terminal import say
 
 COMMANDS = {
@@ -34,31 +38,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 attention regressed, 2 wrong arguments or something missing, 130 interrupted by Ctrl-C.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    complete(COMMANDS, lambda asked: _parser(asked, _module_of(asked)))
+    given = without_file(sys.argv[1:] if arguments is None else arguments)
+    options = None
     name = next((word for word in given if not word.startswith("-")), None)
     try:
-        module = importlib.import_module(COMMANDS[name][0], __package__) if name in COMMANDS else None
-        options = _parser(name, module).parse_args(given)
-        return module.run(options)  # type: ignore[union-attr]  # argparse has refused other names
+        module = _module_of(name)
+        options = _options(name, _parser(name, module), given)
+        with alone(options):
+            return module.run(options)
     except (ImportError, ValueError, OSError) as error:
-        say(f"vizcallbacks {name}: {error}", file=sys.stderr)
+        told = str(error)
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            told = f"there is no file {os.fsdecode(error.filename)!r}; check the path"
+        say(f"vizcallbacks {name}: {told}", file=sys.stderr)
+        write_error(options, told)
         return 2
     except KeyboardInterrupt:
         say(f"vizcallbacks {name}: interrupted", file=sys.stderr)
         return 130  # the exit code that shells give to Ctrl-C
     except Exception:  # Python's own exit code for it is 1, which `check` has for a regression
         say(*traceback.format_exc().splitlines(), file=sys.stderr)
+        write_error(options, traceback.format_exc().splitlines()[-1])
         return 2
 
 
+def _options(name: str | None, parser: _Parser, given: Sequence[str]) -> argparse.Namespace:
+    """Arguments, parsed; what is misspelt ends the program with exit code 2, and with what may be meant."""
+    if name is not None and name not in COMMANDS:
+        parser.error(
+            f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; commands are {', '.join(COMMANDS)}"
+        )
+    options, rest = parser.parse_known_args(given)
+    if rest:
+        asked = parser.asked or parser
+        word, known = (
+            rest[0].split("=")[0],
+            [text for action in asked._actions for text in action.option_strings],
+        )
+        what = f"there is no argument {word!r}" if word.startswith("-") else f"{word!r} is one word too many"
+        asked.error(f"{what}{did_you_mean(word, known)}")
+    return options
+
+
+def _module_of(name: str | None) -> Any:
+    """A sub-command's module; None for any other word, which argparse refuses."""
+    return importlib.import_module(COMMANDS[name][0], __package__) if name in COMMANDS else None
+
+
 class _Parser(argparse.ArgumentParser):
-    """Says its errors and help by `say`: what they repeat may be a file's name, by a shell's *."""
+    """Says its errors and help by `say`: what they repeat may be a file's name, by a shell's *.
+
+    `asked`: the parser of the sub-command that is asked for.
+    """
+
+    asked: _Parser | None = None
 
     def _print_message(self, message: str, file: Any = None) -> None:
         say(*message.rstrip("\n").split("\n"), file=file or sys.stderr)
 
 
-def _parser(asked: str | None, module: Any) -> argparse.ArgumentParser:
+def _parser(asked: str | None, module: Any) -> _Parser:
     """The whole command's parser; of the sub-commands only the one that is asked for has its arguments."""
     parser = _Parser(
         prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."
@@ -67,7 +107,8 @@ def _parser(asked: str | None, module: Any) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, line) in COMMANDS.items():
         if name == asked:
-            module.add_arguments(commands.add_parser(name, help=line, description=module.DESCRIPTION))
+            parser.asked = commands.add_parser(name, help=line, description=module.DESCRIPTION)
+            module.add_arguments(parser.asked)
         else:
             commands.add_parser(name, help=line)
     return parser

@@ -87,3 +87,25 @@ def save_raw(result: Any, i: int, path: str, model: PretrainedModel, out: str) -
         "methods": list(result.maps),
     }
     archive.write(out, "explanation", SCHEMA, arrays, facts)
+
+
+def facts_of(result: Any, i: int, path: str, place: str, target: int | None, has_raw: bool) -> dict[str, Any]:
+    """What is told of a photograph, for programs. `place`: of its results, without their endings."""
+    explained = None if result.targets is None else int(result.targets[i])
+    known = result.probabilities is not None and result.predictions[i] >= 0
+    names = result.probe.class_names
+
+    def told(number: int, probability: float) -> dict[str, Any]:
+        return {"class": number, "name": names[number] if names else None, "probability": probability}
+
+    facts: dict[str, Any] = {
+        "photograph": path,
+        "picture": f"{place}.png",
+        "raw": f"{place}.npz" if has_raw else None,
+        "explained": explained,
+        "score": float(result.scores[i]),
+        "classes": [told(number, chance) for number, chance in most_probable(result, i)] if known else [],
+    }
+    if target is not None and known:
+        facts["asked_for"] = told(target, float(result.probabilities[i, target]))
+    return facts

@@ -13,7 +13,9 @@ from ..named import FORM, find_function, is_named
 from ..pictures.contact_sheet import contact_sheet
 from ..pictures.picture import encode
 from ..probes.annotations import read_annotations
+from ..probes.describing import facts_of
 from ..probes.probe_set import ProbeSet
+from .json_out import take_json, write_json
 from .terminal import say
 
 DESCRIPTION = (
@@ -37,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
             file.write(encode(contact_sheet(probe), "png"))
         say(f"{options.out + ' and ' if options.out else ''}{sheet}")
     say(*probe.describe().split("\n"))
+    drawn = options.out is not None or options.sheet is not None
+    write_json(options, {"probe_set": out, "sheet": sheet if drawn else None, **facts_of(probe)})
     return 0
 
 
@@ -49,6 +53,11 @@ def _probe(options: argparse.Namespace) -> ProbeSet:
                 "folder or function that it is made of"
             )
         return ProbeSet.load(options.source)
+    if not os.path.isdir(options.source) and not is_named(options.source):
+        raise ValueError(
+            f"{options.source!r} must be a folder with a folder of images for each class, {FORM} that returns a "
+            "dataset, or a probe set's .npz file; check the path"
+        )
     if options.out is None:
         raise ValueError("give --out, such as --out probe.npz: where the probe set goes")
     if not options.out.lower().endswith(".npz"):
@@ -57,11 +66,6 @@ def _probe(options: argparse.Namespace) -> ProbeSet:
     if os.path.isdir(options.source):
         return ProbeSet.from_folder(
             options.source, transform, per_class=options.per_class, size=options.size, masks=_masks(options)
-        )
-    if not is_named(options.source):
-        raise ValueError(
-            f"{options.source!r} must be a folder with a folder of images for each class, {FORM} that returns a "
-            "dataset, or a probe set's .npz file; check the path"
         )
     dataset = find_function(options.source, "the source")()
     if isinstance(dataset, ProbeSet):
@@ -202,3 +206,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the dataset's labels are boxes or class maps, as of GluonCV's datasets for detection and "
         "segmentation",
     )
+    take_json(parser)

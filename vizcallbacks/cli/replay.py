@@ -24,7 +24,8 @@ from ..training.bisection import find_first_bad
 from ..training.loading import SymbolNet
 from ..training.replay import replay
 from ..training.source import Follow
-from .terminal import say
+from .json_out import take_json, write_json
+from .terminal import say, take_output
 
 DESCRIPTION = (
     "Explains the probe images by each checkpoint of a training, and writes the run's folder that snapshots in "
@@ -74,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     say(f"{len(found.steps)} snapshots taken{newest}, in {found.run}")
     if found.passed is not None:
         say("the last snapshot " + ("passes its check" if found.passed else "fails its check"))
+    facts = {"run": str(found.run), "steps": found.steps, "skipped": found.skipped, "passed": found.passed}
+    write_json(options, facts)
     return 2 if found.skipped else 1 if found.passed is False else 0
 
 
@@ -91,6 +94,17 @@ def _first_bad(options: argparse.Namespace, make_net: Any, probe: ProbeSet, aske
         **asked,
     )
     _name(found.skipped)
+    write_json(
+        options,
+        {
+            "run": options.logdir,
+            "first_bad": found.step,
+            "checkpoint": found.path,
+            "looked_at": {step: report.passed for step, report in found.reports.items()},
+            "checkpoints": found.count,
+            "skipped": found.skipped,
+        },
+    )
     looked = f"looked at {len(found.reports)} of {found.count}: steps {', '.join(map(str, found.reports))}"
     if found.step is None:
         say(f"no bad checkpoint, as the last one passes ({looked})")
@@ -174,7 +188,7 @@ def _asked(options: argparse.Namespace, like: Any) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     if like is not None:
         snapshot, probe = like
-        asked = {"layer": snapshot.layer, "methods": tuple(snapshot.maps)}
+        asked = {"layer": snapshot.layer, "methods": tuple(snapshot.maps), "output": snapshot.output}
         if len(snapshot.targets) and (snapshot.targets >= 0).all():
             is_label = probe.labels is not None and (snapshot.targets == probe.labels).all()
             asked["targets"] = "label" if is_label else None
@@ -183,6 +197,7 @@ def _asked(options: argparse.Namespace, like: Any) -> dict[str, Any]:
         "layer": options.layer,
         "methods": None if options.methods is None else tuple(options.methods.split(",")),
         "batch_size": options.batch_size,
+        "output": options.output,
         "show": options.show,
         "baseline": options.baseline,
         "thresholds": split_named(options.rule) if options.rule else None,
@@ -229,13 +244,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--like",
         metavar="RUN",
-        help="take the probe set, layer, methods of the CAM family and targets from a run",
+        help="take from a run: the probe set, layer, methods of the CAM family, targets, and what outputs are",
     )
     parser.add_argument("--layer", help="whose maps are taken, by path or name (default: the last of use)")
     parser.add_argument("--methods", metavar="NAME,...", help="as for 'explain'")
     parser.add_argument(
         "--targets", metavar="label|predicted|N", help="the classes explained (default: label)"
     )
+    take_output(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="images at a time (default: 16)")
     parser.add_argument(
         "--show", type=int, metavar="N", help="at most so many images are drawn (default: 12)"
@@ -269,3 +285,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="find the first checkpoint that fails --baseline or --rule, by bisection: of 1000, eleven are "
         "explained",
     )
+    take_json(parser)

@@ -8,6 +8,7 @@ from ..regression.rules import split_named
 from ..view.animation import write_animation
 from ..view.report_page import write_report
 from ..view.run import open_runs
+from .json_out import take_json, write_json
 from .terminal import say, take_runs
 
 DESCRIPTION = (
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     if options.animate is not None:
         write_animation(open_runs(options.runs), options.animate)
         say(f"written: {options.animate}")
+    written = [path for path in (options.out, options.animate) if path is not None]
+    write_json(options, {"written": written, "runs": list(open_runs(options.runs))})
     return 0
 
 
@@ -52,3 +55,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write some images through the epochs as a moving picture: .webp, or .gif (larger)",
     )
+    take_json(parser)

@@ -1,4 +1,4 @@
-"""What commands share: words for the terminal, in whatever characters it has; the argument of runs."""
+"""What commands share: words for the terminal, in whatever characters it has; arguments that several have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from ..attribution.outputs import OUTPUTS
 from ..safe_text import one_line
 
 
@@ -26,6 +27,16 @@ def say(*lines: str, file: TextIO | None = None) -> None:
     encoding = file.encoding or "utf-8"
     text = "\n".join(map(one_line, lines))
     tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+
+
+def take_output(parser: argparse.ArgumentParser) -> None:
+    """Add the argument --output."""
+    parser.add_argument(
+        "--output",
+        choices=OUTPUTS,
+        help="what the net's outputs are: scores to take the softmax of, probabilities, or scores to take each "
+        "through a sigmoid (default: probabilities if they look so, else logits; a single output has none)",
+    )
 
 
 def take_runs(parser: argparse.ArgumentParser) -> None:

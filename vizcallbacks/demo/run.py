@@ -18,7 +18,7 @@ from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.comparing import compare
 from ..regression.report import Report, accept_command
-from ..regression.report_files import save_picture
+from ..regression.report_files import as_json, save_picture
 from ..regression.snapshot import Snapshot, list_snapshots
 from ..training.handler import AttentionHandler
 from ..view.report_page import write_report
@@ -108,6 +108,26 @@ def check(logdir: Path, probe: ProbeSet) -> Report:
         report = compare(Snapshot.load(list_snapshots(run)[-1]), baseline, RULES, probe=probe, accept=accept)
         save_verdict(run, report)
     return save_picture(report, probe, drawn)
+
+
+def facts_of(logdir: str | os.PathLike[str], outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """What the demo found, for programs: accuracies, energies, files, and the check of one by the other."""
+    folder = Path(logdir)
+    newest = Snapshot.load(list_snapshots(folder / "biased")[-1])
+    report = compare(newest, Baseline.load(folder / "baseline.npz"), RULES, probe=probe_set())
+    return {
+        "networks": {
+            name: {
+                "accuracy": outcome.accuracy,
+                "energy": {of: {"first": ends[0], "last": ends[1]} for of, ends in outcome.energy.items()},
+                "overview": str(outcome.overview),
+            }
+            for name, outcome in outcomes.items()
+        },
+        "learnt": not warning(outcomes),
+        "check": as_json(report),
+        "page": str(folder / "report.html"),
+    }
 
 
 def probe_set(count: int = PROBE_PICTURES) -> ProbeSet:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import named
+from .nested import arrays_in
 
 TOLERANCE = 1e-3
 """How far outputs may be from the net's own, of the largest: kernels of train mode round otherwise."""
@@ -14,7 +15,7 @@ TOLERANCE = 1e-3
 
 def alike(mine: Any, own: Any) -> bool:
     """Whether outputs are the same but for rounding."""
-    mine, own = _flat(mine), _flat(own)
+    mine, own = arrays_in(mine), arrays_in(own)
     if len(mine) != len(own):
         return False
     for one, other in zip(mine, own):
@@ -28,12 +29,6 @@ def alike(mine: Any, own: Any) -> bool:
         ):
             return False
     return True
-
-
-def _flat(outputs: Any) -> list[Any]:
-    if isinstance(outputs, (list, tuple)):
-        return [array for part in outputs for array in _flat(part)]
-    return [] if outputs is None else [outputs]
 
 
 def different(path: str) -> ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Union
@@ -32,9 +33,10 @@ ConvLayer = Union[gluon.nn.Conv2D, GraphLayer]
 
 
 def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
-    """Every block of `net` once, parents first, with the path of its first appearance."""
+    """Every block of `net` once, parents first, with the path of its first appearance; TypeError if it is none."""
     if not isinstance(net, gluon.Block):
-        raise TypeError(f"net must be a mxnet.gluon.Block, got {type(net).__name__}{_way_from(net)}")
+        got = net.__name__ if isinstance(net, type) else type(net).__name__
+        raise TypeError(f"net must be a mxnet.gluon.Block, got {got}{_way_from(net)}")
     seen: set[int] = set()
     found: list[tuple[gluon.Block, str]] = []
 
@@ -51,7 +53,22 @@ def block_paths(net: gluon.Block) -> list[tuple[gluon.Block, str]]:
 
 
 def _way_from(net: Any) -> str:
-    """How a net of MXNet's other kinds becomes a block."""
+    """How what is given instead of a block becomes one."""
+    if isinstance(net, type):
+        return (
+            f"; that is the class: make a net of it, {net.__name__}()" if issubclass(net, gluon.Block) else ""
+        )
+    if isinstance(getattr(net, "net", None), gluon.Block):
+        return "; give the net that it holds: its .net"
+    if isinstance(net, (str, os.PathLike)):
+        return (
+            "; build the net and load its parameters into it, or take one of the zoos: "
+            "vizcallbacks.pretrained.load(name, params).net"
+        )
+    if hasattr(net, "shape") or type(net).__name__ == "ProbeSet":
+        return "; the net comes first, then the images"
+    if isinstance(net, (list, tuple)):
+        return "; explain one net after the other"
     if isinstance(net, mx.mod.BaseModule):
         return (
             "; save it, module.save_checkpoint('net', 0), and load it as a block: "
@@ -59,7 +76,9 @@ def _way_from(net: Any) -> str:
         )
     if isinstance(net, mx.sym.Symbol):
         return "; make it a block: gluon.SymbolBlock(symbol, mx.sym.var('data')), with its parameters"
-    return ""
+    if callable(net):
+        return "; put it into a gluon.Block whose forward calls it, and whose children are the layers that it uses"
+    return "; give the net itself"
 
 
 def named(path: str) -> str:

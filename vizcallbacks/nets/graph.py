@@ -73,6 +73,8 @@ class NetGraph:
         Values of the variables that are no inputs: parameters and constants.
     calls : mapping of str to (autograd.Function, list of NDArray)
         Name of a node -> the function in Python, with a backward of its own, that ran there, and what it returned.
+    steps : list of Entry
+        What each block returned, laid flat, in the order in which they ended; of a traced net.
     """
 
     heads: list[Entry]
@@ -81,6 +83,7 @@ class NetGraph:
     regroup: Callable[[list], Any]
     arrays: Mapping[str, Any]
     calls: Mapping[str, tuple[Any, list]] = field(default_factory=dict)
+    steps: list[Entry] = field(default_factory=list)
 
 
 def read(symbol: Any) -> list[Entry]:

@@ -13,6 +13,7 @@ import numpy as np
 from ..checks import as_numpy
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import block_paths, parameters_of
+from .plain_words import plain_words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,15 +72,17 @@ class Inputs:
 
     def _failed(self, images: Any, error: Exception) -> ValueError:
         """What to raise instead of MXNet's error, with the images' shape and what may be the cause."""
-        double = [i for i, one in enumerate(self._extra) if one.dtype == np.float64 != self._type]
+        reason = plain_words(error)
+        typed = "type" in reason  # whole numbers may be meant as such: for an embedding
+        other = [i for i, one in enumerate(self._extra) if one.dtype != self._type]
         hint = "".join(
-            f"; extra[{i}] is float64, and the net's weights are {self._type}: pass "
+            f"; extra[{i}] is {self._extra[i].dtype}, and the net's weights are {self._type}: pass "
             f"extra[{i}].astype({self._type.name!r})"
-            for i in double
+            for i in other
+            if typed or self._extra[i].dtype == np.float64
         )
         with contextlib.suppress(mx.MXNetError):
             mx.nd.waitall()  # MXNet raises an operator's error there as well: not in the training's next waitall
-        reason = str(error).strip().splitlines()[-1]
         return ValueError(f"the net failed on images of shape {images.shape}: {reason}{hint}")
 
     def initialise(self, net: gluon.Block) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ..checks import names_arguments
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import block_paths, named, parameters_of
 from .kept import Kept
@@ -14,6 +15,7 @@ from .layers import ATTACHED, instrumented_class
 from .runner import Runner
 
 
+@names_arguments
 @contextmanager
 def instrumented(net: gluon.Block, kept: Kept | None = None) -> Iterator[Runner]:
     """Instrument every layer of `net`; restore the net when the block is left, also by an exception.

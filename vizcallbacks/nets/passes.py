@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..mxnet_door import autograd, mx
+from .nested import rows_of
 from .runner import Runner
 from .tape import Pass
 
@@ -65,7 +66,7 @@ class Scored(ABC):
     def _score(self, outputs: Any, groups: int):
         """Scores of all groups in a row; each is scored as the batch it stands for."""
         count = self._count
-        parts = [_part(outputs, slice(i * count, (i + 1) * count)) for i in range(groups)]
+        parts = [rows_of(outputs, slice(i * count, (i + 1) * count)) for i in range(groups)]
         scores = [self._choose(part).as_nd_ndarray() for part in parts]
         return mx.nd.concat(*scores, dim=0)
 
@@ -130,10 +131,3 @@ class Passes(Scored):
 def progress(count: int, title: str) -> tqdm:
     """The bar of `count` passes that a terminal shows when they take longer than two seconds."""
     return tqdm(total=count, desc=title, unit="pass", disable=None, leave=False, delay=2)
-
-
-def _part(outputs: Any, rows: slice):
-    if isinstance(outputs, (list, tuple)):
-        parts = [_part(output, rows) for output in outputs]
-        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
-    return outputs[rows] if isinstance(outputs, mx.nd.NDArray) else outputs

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..mxnet_door import autograd, mx
 from .graph import INPUT, Entry, NetGraph, Node, cloned, ordered, read, replace
+from .nested import flattened
 from .recorder import BlockGraph, Recorder
-from .tracing import behind, flattened
+from .tracing import behind
 
 CONSTANT = "vizcallbacks_constant_"
 

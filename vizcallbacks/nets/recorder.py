@@ -11,6 +11,7 @@ from ..mxnet_door import autograd, gluon, mx
 from .alike import alike, different
 from .blocks import named
 from .graph import Entry, ordered
+from .nested import arrays_in
 from .operators import DrawsError, drawing, known
 from .purity import Writes, shared
 from .tracing import Tracer, graph_of_block, without_hooks
@@ -111,7 +112,7 @@ class Recorder:
                 output = run(*args, **kwargs)
         finally:
             self._under_way.pop()
-        self.steps.append((path, _arrays(output)))
+        self.steps.append((path, arrays_in(output)))
         if isinstance(block, gluon.nn.Conv2D) and isinstance(output, mx.nd.NDArray):
             self.runs.append((block, [output], None))
         return output
@@ -179,13 +180,13 @@ class Recorder:
         clean = self._seen(inputs)
         for place in () if facts.writes is None else facts.writes(attrs):
             self._written(inputs[place], by_block=False)
-        given = [] if out is None else _arrays(out)
+        given = [] if out is None else arrays_in(out)
         for array in given:
             self._written(array)
         if training or not (autograd.is_recording() or clean):
             self.modes.append(f"{named(self._place)} runs {op} in an autograd mode of its own")
         result = native(handle, inputs, keys, values, out, *rest)
-        outputs = _arrays(result)
+        outputs = arrays_in(result)
         if training and facts.rewrite is not None:
             self.trained.append(outputs[0])
         if given:
@@ -224,7 +225,7 @@ class Recorder:
         """Let a function in Python with a backward of its own run; it keeps what its backward needs."""
         clean, recording = self._seen(inputs), autograd.is_recording()
         result = native(function, *inputs)
-        outputs = _arrays(result)
+        outputs = arrays_in(result)
         if recording:
             self.functions.append((function, outputs))
             self.again = False
@@ -268,10 +269,3 @@ class Recorder:
     def _hold(self, array: Any) -> None:
         with autograd.pause(), unwatched():
             self.then[id(array)] = array.copy()
-
-
-def _arrays(outputs: Any) -> list[Any]:
-    """The arrays in nested lists and tuples."""
-    if isinstance(outputs, (list, tuple)):
-        return [array for part in outputs for array in _arrays(part)]
-    return [outputs] if isinstance(outputs, mx.nd.NDArray) else []

@@ -12,12 +12,13 @@ from typing import Any
 from ..mxnet_door import autograd, gluon, mx
 from .alike import alike
 from .blocks import ConvLayer, cells, conv_layers, parameters_of
-from .checking import check_recorded
+from .checking import check_recorded, check_traced
 from .compiled import CompiledNet
 from .coverage import Coverage, Purity
 from .fingerprint import Fingerprint
-from .graph import Entry
+from .graph import Entry, NetGraph
 from .kept import Kept, Structure
+from .plain_words import plain_words
 from .purity import attributes_kept
 from .record import Recording, recorded
 from .recorder import BlockGraph, Recorder
@@ -228,18 +229,18 @@ class Runner:
             graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
         if self.kept is None or fingerprint is None:
             compiled = CompiledNet(graph)
-            self._compare(compiled, inputs)
+            self._compare(compiled, inputs, graph)
             return compiled
         structure = self.kept.same(Structure.of(graph, layers))
         compiled = CompiledNet(structure.graph(layers, graph.arrays), structure.plans)
-        self._compare(compiled, inputs)
+        self._compare(compiled, inputs, graph)
         self.kept.keep(fingerprint, structure)
         return compiled
 
-    def _compare(self, compiled: CompiledNet, inputs: Sequence) -> None:
-        """Raise UntraceableError if a trace gives other outputs on one image than the net does."""
-        recording, graph = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
-        checked = (graph[1], wiring(compiled.graph.heads)) if graph and not recording else None
+    def _compare(self, compiled: CompiledNet, inputs: Sequence, traced: NetGraph) -> None:
+        """Raise UntraceableError if a trace gives other outputs on one image than the net and its blocks do."""
+        recording, own_graph = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
+        checked = (own_graph[1], wiring(compiled.graph.heads)) if own_graph and not recording else None
         last = _checked.get(self.net)
         # symbols make a symbol of ==
         if checked is not None and last is not None and last[0] is checked[0] and last[1] == checked[1]:
@@ -253,9 +254,11 @@ class Runner:
         except mx.MXNetError as error:
             if not recording:
                 raise
-            raise UntraceableError(f"its graph does not run: {str(error).splitlines()[-1]}") from error
+            raise UntraceableError(f"its graph does not run: {plain_words(error)}") from error
         if not alike(mine, own):
             raise UntraceableError("its graph gives other outputs than the net does")
+        if recording:
+            check_traced(traced, first, recorder.steps)
         if checked is not None:
             _checked[self.net] = checked
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import GraphLayer, block_paths, conv_layers, named, parameters_of
 from .graph import INPUT, Entry, NetGraph, Node, ordered, read, replace
+from .nested import flattened, symbols_in
 
 MARK = "vizcallbacks_mark_"
 
@@ -22,15 +23,25 @@ class UntraceableError(Exception):
 
 
 class Tracer:
-    """What instrumented blocks tell of the symbols that they return."""
+    """What instrumented blocks tell of the symbols that they return.
+
+    Attributes
+    ----------
+    marks : list of (Conv2D, Symbol)
+        Each run of a layer, marked.
+    steps : list of Symbol
+        What each block returned, in the order in which they ended.
+    """
 
     def __init__(self) -> None:
         self.marks: list[tuple[gluon.nn.Conv2D, Any]] = []
+        self.steps: list[Any] = []
 
     def call(self, block: gluon.Block, run: Callable, args: tuple, kwargs: dict):
         """Run a block, and mark what a Conv2D returns; each run has a mark of its own."""
         with without_hooks(block):
             output = run(*args, **kwargs)
+        self.steps += symbols_in(output)
         if not isinstance(block, gluon.nn.Conv2D) or not isinstance(output, mx.sym.Symbol):
             return output
         marked = mx.sym.identity(output.as_nd_ndarray(), name=f"{MARK}{len(self.marks)}")
@@ -91,33 +102,16 @@ def trace(net: gluon.Block, tracer: Tracer, inputs: int, context: Any) -> NetGra
         raise
     except Exception as error:  # whatever a net's own code does with a symbol that it takes for an array
         raise UntraceableError(f"{type(error).__name__}: {error}") from error
-    heads, runs = read_marked(flat, tracer.marks, blocks)
+    ends, runs = read_marked([*flat, *tracer.steps], tracer.marks, blocks)
+    count = sum(len(one.list_outputs()) for one in flat)
+    heads, steps = ends[:count], ends[count:]
     arrays = {one.name: one.data(context) for one in parameters_of(blocks)}
     for node in ordered([*heads, *(entry for _, entry in runs)]):
         if node.control:
             raise UntraceableError("its graph holds control flow, whose inside cannot be read")
         if node.is_variable and node.name not in arrays and not node.name.startswith(INPUT):
             raise UntraceableError(f"it uses {node.name!r}, which is no parameter of its blocks")
-    return NetGraph(heads, runs, [], regroup, arrays)
-
-
-def flattened(outputs: Any, flat: list, kind: type) -> Callable[[list], Any]:
-    """Lay nested outputs flat; return what nests them again."""
-    if isinstance(outputs, (list, tuple)):
-        made, parts = type(outputs), [flattened(part, flat, kind) for part in outputs]
-        if hasattr(made, "_fields"):
-            return lambda values: made(*(part(values) for part in parts))
-        return lambda values: made(part(values) for part in parts)  # type: ignore[call-arg]
-    if outputs is None:
-        return lambda values: None
-    if not isinstance(outputs, kind):
-        raise UntraceableError(f"the net returns a {type(outputs).__name__}")
-    count = len(outputs.list_outputs()) if isinstance(outputs, mx.sym.Symbol) else 1
-    places = sum(len(one.list_outputs()) if isinstance(one, mx.sym.Symbol) else 1 for one in flat)
-    flat.append(outputs)
-    if count == 1:
-        return lambda values: values[places]
-    return lambda values: list(values[places : places + count])
+    return NetGraph(heads, runs, [], regroup, arrays, steps=steps)
 
 
 def read_marked(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
-from ..checks import pick_evenly
+from ..checks import names_arguments, pick_evenly
 from ..probes.probe_set import ProbeSet
 
 SHARE = 1 / 3  # of the picture's shorter side: a patch's side
@@ -95,6 +95,7 @@ class Peaks:
         return "\n".join([*lines, _line("all", self.overall)])
 
 
+@names_arguments
 def peaks(found: Any, probe: ProbeSet, method: str | None = None) -> Peaks:
     """The patch of each picture around its map's maximum, by the class that the map explains.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,26 @@ def describe(probe: ProbeSet) -> str:
         *(f"note: {sentence}" for sentence in advice(probe)),
     ]
     return "\n".join(map(one_line, lines))
+
+
+def facts_of(probe: ProbeSet) -> dict[str, Any]:
+    """What `describe` says, for programs: shape, digest, images by class, areas of masks, and the advice."""
+    classes = [] if probe.labels is None else np.unique(probe.labels, return_counts=True)
+    areas = {name: mask.mean(axis=(1, 2)) for name, mask in probe.masks.items()}
+    return {
+        "images": len(probe),
+        "shape": list(probe.images.shape[1:]),
+        "digest": probe.digest,
+        "classes": [
+            {"class": int(number), "name": probe.class_name(int(number)), "images": int(count)}
+            for number, count in zip(*classes)
+        ],
+        "masks": {
+            name: {"mean": float(area.mean()), "least": float(area.min()), "most": float(area.max())}
+            for name, area in areas.items()
+        },
+        "advice": advice(probe),
+    }
 
 
 def advice(probe: ProbeSet, has_baseline: bool = False) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .. import archive
+from ..checks import names_arguments
 from .checks import (
     check_images,
     check_labels,
@@ -65,6 +66,7 @@ class ProbeSet:
     class_names: tuple[str, ...]
     masks: Mapping[str, np.ndarray]
 
+    @names_arguments
     def __init__(
         self,
         images: Any,
@@ -92,6 +94,7 @@ class ProbeSet:
             object.__setattr__(self, name, value)
 
     @classmethod
+    @names_arguments
     def from_dataset(
         cls,
         dataset: Any,
@@ -161,6 +164,7 @@ class ProbeSet:
         )
 
     @classmethod
+    @names_arguments
     def from_folder(
         cls,
         root: Any,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution.result import Attributions
+from ..checks import names_arguments
 from ..measures.of_one_map import mean_defined
 from ..probes.probe_set import ProbeSet
 from .baseline import Baseline
@@ -26,6 +27,7 @@ from .snapshot import Snapshot, take
 MOST_UNDEFINED = 0.25
 
 
+@names_arguments
 def compare(
     now: Snapshot | Attributions,
     baseline: Baseline | None,

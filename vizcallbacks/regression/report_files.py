@@ -81,17 +81,22 @@ def save_picture(report: Report, probe: ProbeSet, path: str | os.PathLike[str]) 
 
 def save_json(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the report as JSON: passed, step, layer, rules with value, bounds and failing images, flips."""
-    _write_json(_as_json(report), path)
+    _write_json(as_json(report), path)
 
 
 def save_course_json(reports: Sequence[Report], path: str | os.PathLike[str]) -> None:
     """Write the reports of a run's steps as JSON: each as `save_json` does, and the first bad step or null."""
+    _write_json(course_as_json(reports), path)
+
+
+def course_as_json(reports: Sequence[Report]) -> dict[str, Any]:
+    """What `save_course_json` writes."""
     bad = first_bad(reports)
-    steps = [_as_json(report) for report in reports]
-    _write_json({"first_bad": None if bad is None else bad.snapshot.step, "steps": steps}, path)
+    return {"first_bad": None if bad is None else bad.snapshot.step, "steps": list(map(as_json, reports))}
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
+    """What `save_json` writes."""
     return {
         "passed": report.passed,
         "when": report.snapshot.when,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution.methods import METHODS, check_methods
-from ..attribution.outputs import kind_of, predictions_of, probabilities_of
+from ..attribution.outputs import check_output, kind_of, predictions_of, probabilities_of
 from ..attribution.result import Attributions, Coverage
 from ..attribution.targets import target_of
 from ..checks import as_numpy, check_arrays, check_step, pick_evenly
@@ -27,7 +27,7 @@ FOLDER = "attention"
 """Sub-folder of a run's folder that holds ``probe.npz`` and one ``snapshot-<step>.npz`` for each snapshot."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot(Shown):
     """What a net looked at, at one step of its training.
 
@@ -54,6 +54,8 @@ class Snapshot(Shown):
         Of the probe set.
     pure : bool or None
         False: a block of the net wrote its state when it ran for the snapshot, which was put back. None: unknown.
+    output : "logits", "probabilities", "sigmoid" or None
+        What the net's outputs were taken for; None: they have no probabilities, or an older version took it.
     """
 
     step: int
@@ -67,6 +69,7 @@ class Snapshot(Shown):
     relus: tuple[int, int]
     digest: str
     pure: bool | None = None
+    output: str | None = None
 
     @classmethod
     def from_arrays(
@@ -82,9 +85,10 @@ class Snapshot(Shown):
         scores: Any = None,
         relus: tuple[int, int] = (0, 0),
         pure: bool | None = None,
+        output: str | None = None,
         previous: Snapshot | None = None,
     ) -> Snapshot:
-        """A snapshot of maps that something else computed: another library, another framework. Needs no MXNet.
+        """A snapshot of maps that another library or framework computed. Needs no MXNet.
 
         Parameters
         ----------
@@ -106,9 +110,9 @@ class Snapshot(Shown):
         scores : array, (N,), optional
             The explained scores; default: the targets' outputs.
         relus : (int, int)
-            Activations that guided backpropagation covered, and all.
-        pure : bool, optional
-            Whether no block of the net wrote its state for them; None: unknown.
+            As the attribute.
+        pure, output
+            As the attributes; `output` as for `explain`.
         previous : Snapshot, optional
             That drift is measured against.
 
@@ -129,9 +133,11 @@ class Snapshot(Shown):
         check_arrays(given, layout)
         target = target_of(targets, probe.labels, count)
         predictions = probabilities = classes = None
+        check_output(output)
         if outputs is not None:
             outputs = given["outputs"].astype(np.float32)
-            probabilities = probabilities_of(outputs, kind_of(outputs))
+            output = output or kind_of(outputs)
+            probabilities = probabilities_of(outputs, output)
             predictions = predictions_of(outputs, probabilities)
         if targets is None:
             classes = predictions
@@ -153,12 +159,17 @@ class Snapshot(Shown):
             targets=classes,
             target=target,
             scores=as_numpy(scores).astype(np.float32),
+            output=output,
             coverage=Coverage(*relus),
             probe=probe,
         )
         step = check_step(step)
         taken = take(result, probe, step, when_words(step) if when is None else when, previous)
         return replace(taken, pure=pure)
+
+    def __repr__(self) -> str:
+        of = f"{len(self.targets)} images, layer {self.layer!r}, {', '.join(self.maps) or 'no maps'}"
+        return f"Snapshot({self.when}, {of}, {len(self.measures)} measures)"
 
     def equals(self, other: Snapshot) -> bool:
         """Whether all that was taken is the same to the bit: step, words, maps, classes and measures but drift."""
@@ -233,6 +244,7 @@ def take(result: Any, probe: ProbeSet, step: int, when: str, previous: Snapshot 
         relus=result.relus,
         digest=probe.digest,
         pure=None if written_by(result) is None else not written_by(result),
+        output=getattr(result, "output", None),
     )
 
 

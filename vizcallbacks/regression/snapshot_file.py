@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import archive
+from ..attribution.outputs import check_output
 from ..checks import check_arrays, check_step, check_texts
 
 SCHEMA = 1
@@ -33,6 +34,7 @@ def write(path: str | os.PathLike[str], snapshot: Any) -> None:
         "relus": list(snapshot.relus),
         "digest": snapshot.digest,
         "pure": snapshot.pure,
+        "output": snapshot.output,
     }
     archive.write(path, "snapshot", SCHEMA, arrays, facts)
 
@@ -63,6 +65,8 @@ def _checked(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> dict
     lengths = check_arrays(arrays, layout)
     if lengths["M"] != len(measures) or len(set(measures)) < len(measures):
         raise ValueError(f"it names {len(set(measures))} measures, but has {lengths['M']}")
+    output = facts.get("output")  # older files have none
+    check_output(output)
     layer, relus, pure = facts["layer"], facts["relus"], facts.get("pure")
     if not isinstance(layer, (str, type(None))) or not isinstance(pure, (bool, type(None))):
         raise ValueError(f"layer {layer!r:.80} or pure {pure!r:.80} is of another type")
@@ -81,4 +85,5 @@ def _checked(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> dict
         "relus": (relus[0], relus[1]),
         "digest": digest,
         "pure": pure,
+        "output": output,
     }

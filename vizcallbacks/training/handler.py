@@ -91,7 +91,7 @@ class AttentionHandler(
                     "logdir must be a folder if the probe images are shared out: each worker has a sub-run"
                 )
             options.setdefault("shard", Worker())
-        self._plan = Plan.of_options("AttentionHandler", {"probe": probe, **options})
+        self._plan = Plan.of_options(AttentionHandler, {"probe": probe, **options})
         self._logdir = logdir if hasattr(logdir, "add_scalar") else path_of(logdir)
         self._monitor: AttentionMonitor | None = None
         self._epochs = self._batches = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..attribution.methods import DEFAULT_METHODS
-from ..checks import as_numpy, check_step
+from ..checks import as_numpy, check_step, names_arguments
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.report import Report
@@ -44,14 +44,13 @@ class AttentionMonitor:
         The run's folder, made when missing; or the user's own tensorboardX writer, which is not closed.
     methods : sequence of str
         Names from `vizcallbacks.attribution.methods.METHODS`, drawn side by side.
-    layer : Conv2D, str or None
-        As for `explain`. None: found at the first snapshot, and kept.
-    targets : None, "label", int, (N,) ints or callable
-        As for `explain`. With None, the prediction, drift is undefined where the prediction changed.
+    layer, targets
+        As for `explain`. A layer of None is found at the first snapshot, and kept; with targets of None, the
+        prediction, drift is undefined where the prediction changed.
     batch_size : int
         Images per pass; bounds the memory.
-    extra : sequence of ndarray or NDArray, (N, ...)
-        Further inputs of the net, as for `explain`.
+    extra, output
+        Further inputs of the net, and what its outputs are, as for `explain`. Snapshots keep the latter.
     show : int
         At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
@@ -103,6 +102,7 @@ class AttentionMonitor:
         If an argument is not as said above.
     """
 
+    @names_arguments
     def __init__(
         self,
         probe: ProbeSet,
@@ -119,6 +119,7 @@ class AttentionMonitor:
         sanity_period: int | None = None,
         batch_size: int = 16,
         extra: Sequence = (),
+        output: str | None = None,
         show: int = 12,
         per_image_curves: bool = False,
         wrong: str = "also predicted",
@@ -139,6 +140,7 @@ class AttentionMonitor:
             targets=targets,
             batch_size=batch_size,
             extra=extra,
+            output=output,
             show=show,
             per_image_curves=per_image_curves,
             wrong=wrong,
@@ -257,7 +259,7 @@ class AttentionMonitor:
         targets : None, "label", int, (N,) ints or callable
             The classes that the maps explain; None: those that the monitor was made with.
         **more
-            `layer`, `scores`, `relus` and `pure`, as for `Snapshot.from_arrays`.
+            `layer`, `scores`, `relus`, `pure` and `output`, as for `Snapshot.from_arrays`.
 
         Raises
         ------
@@ -273,6 +275,7 @@ class AttentionMonitor:
                 "make it with methods=... of what you record"
             )
         given = (step, maps, outputs, planned if targets is None else targets)
+        more.setdefault("output", self._plan.output)
         Snapshot.from_arrays(probe, *given, when=when, **more)  # raises before the folder is touched
         self._taking.start(step)
 

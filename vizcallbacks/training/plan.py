@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 from ..attribution.methods import DEFAULT_METHODS, chosen_methods
+from ..attribution.outputs import check_output
 from ..attribution.targets import target_of
-from ..checks import check_whole
+from ..checks import check_whole, did_you_mean
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.report import Report
@@ -45,6 +46,7 @@ class Plan:
     targets: Any = "label"
     batch_size: int = 16
     extra: Sequence = ()
+    output: str | None = None
     show: int = 12
     per_image_curves: bool = False
     wrong: str = "also predicted"
@@ -74,6 +76,7 @@ class Plan:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
         if not isinstance(self.keep_trace, bool):
             raise TypeError(f"keep_trace must be True or False, got {self.keep_trace!r}")
+        check_output(self.output)
         check_whole("show", self.show)
         check_whole("batch_size", self.batch_size)
         check_whole("sanity_period", self.sanity_period, optional=True)
@@ -83,10 +86,8 @@ class Plan:
             )
         object.__setattr__(self, "methods", chosen_methods(self.methods))
         object.__setattr__(self, "extra", tuple(self.extra))
-        if self.extra and (self.shard is not None or self.sanity_period is not None):
-            raise ValueError(
-                "extra inputs cannot be shared out or randomised: leave out shard and sanity_period"
-            )
+        if self.extra and self.shard is not None:
+            raise ValueError("extra inputs cannot be shared out over workers; leave out shard")
         Budget(self.max_overhead)
         check_signal(self.drain_on)
         check_keep(self.keep)
@@ -96,18 +97,16 @@ class Plan:
         self.alarm()
 
     @classmethod
-    def of_options(cls, owner: str, options: Mapping[str, Any]) -> Plan:
-        """A plan of keyword arguments that the user gave to the class `owner`; TypeError names an unknown one."""
+    def of_options(cls, owner: Callable, options: Mapping[str, Any]) -> Plan:
+        """A plan of keyword arguments given to `owner` beside its own; TypeError names unknown ones."""
         known = [field.name for field in fields(cls)]
+        own = [
+            one for one in inspect.signature(owner).parameters if one not in ("options", "probe", "logdir")
+        ]
         for name in options:
             if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = (
-                    f"; did you mean {close[0]!r}?"
-                    if close
-                    else f"; AttentionMonitor takes {', '.join(known)}"
-                )
-                raise TypeError(f"{owner} has no argument {name!r}{hint}")
+                hint = did_you_mean(name, [*own, *known]) or f"; AttentionMonitor takes {', '.join(known)}"
+                raise TypeError(f"{owner.__name__} has no argument {name!r}{hint}")
         return cls(**options)
 
     @cached_property

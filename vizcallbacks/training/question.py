@@ -34,6 +34,7 @@ class Question:
     batch_size: int
     extra: Sequence = ()
     kept: Kept | None = None
+    output: str | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -66,14 +67,30 @@ class Question:
         drawn = tuple(name for name, one in kinds.items() if one.shape != "layer" and not one.sees_all)
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
-            result = explain(net, self.probe, measured, extra=self.extra, kept=self.kept, **self.options)
+            result = explain(
+                net,
+                self.probe,
+                measured,
+                extra=self.extra,
+                output=self.output,
+                kept=self.kept,
+                **self.options,
+            )
             target = result.target.pick(rows)
             more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
                 return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
-        result = explain(net, self.probe, self.methods, extra=self.extra, kept=self.kept, **self.options)
+        result = explain(
+            net,
+            self.probe,
+            self.methods,
+            extra=self.extra,
+            output=self.output,
+            kept=self.kept,
+            **self.options,
+        )
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 
     def ask_why(
@@ -92,8 +109,11 @@ class Question:
         Returns
         -------
         dict of int to ndarray, (h, w)
-            By the image's number; empty, without a walk through the net, if none is wrong.
+            By the image's number; empty, without a walk through the net, if none is wrong, or if the net has one
+            output, which tells two classes by one score.
         """
+        if asked.outputs is None or asked.outputs.shape[1] == 1:
+            return {}
         if asked.predictions is None or asked.targets is None or METHODS[method].shape != "layer":
             return {}
         wanted = asked.targets if self.probe.labels is None else self.probe.labels
@@ -131,7 +151,7 @@ class Question:
 
     def sanity(self, net: gluon.Block) -> Sanity:
         """How alike the maps stay when the head's weights are random, and when all are."""
-        return sanity(net, self.probe, self.methods, stages=2, **self.options)
+        return sanity(net, self.probe, self.methods, stages=2, extra=self.extra, **self.options)
 
     def _explain_some(
         self, net: gluon.Block, rows: list[int] | slice, methods: tuple[str, ...], **instead: Any
@@ -139,7 +159,9 @@ class Question:
         targets = targets_of(self.targets, rows, len(self.probe))
         extra = [as_numpy(one)[rows] for one in self.extra]
         options = {**self.options, "targets": targets, **instead}
-        return explain(net, self.probe[rows], methods, extra=extra, kept=self.kept, **options)
+        return explain(
+            net, self.probe[rows], methods, extra=extra, output=self.output, kept=self.kept, **options
+        )
 
     def _classes(self) -> np.ndarray | None:
         targets = self.targets

@@ -145,7 +145,7 @@ def replay(
 
 
 def make_plan(probe: ProbeSet, options: Mapping[str, Any]) -> Plan:
-    plan = Plan.of_options("replay", {"probe": probe, "on_error": "raise", **options})
+    plan = Plan.of_options(replay, {"probe": probe, "on_error": "raise", **options})
     if plan.shard is not None or plan.sanity_period is not None or plan.extra:
         raise ValueError("replay takes no shard, sanity_period or extra; leave them out")
     return plan
@@ -174,7 +174,8 @@ def first_job(
         except (OSError, ValueError) as error:
             skip(one.path, str(error))
             continue
-        question = Question(probe, tuple(plan.methods), plan.layer, targets, plan.batch_size)
+        asked = (probe, tuple(plan.methods), plan.layer, targets, plan.batch_size)
+        question = Question(*asked, output=plan.output)
         found, classes = question.try_out(net)
         alarm = plan.alarm()
         if alarm is not None:
@@ -187,6 +188,7 @@ def first_job(
                 layer=found.layer,
                 targets=targets,
                 batch_size=plan.batch_size,
+                output=plan.output,
                 rows=range(len(probe)),
                 shown=tuple(pick_evenly(len(probe), min(plan.show, len(probe)))),
             ),

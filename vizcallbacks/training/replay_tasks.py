@@ -32,6 +32,7 @@ class Job:
     layer: Any
     targets: Any
     batch_size: int
+    output: str | None
     rows: Sequence[int]
     shown: tuple[int, ...] | None
 
@@ -100,11 +101,17 @@ def answer(job: Job, checkpoint: Checkpoint) -> Answer:
         return Answer(checkpoint, fault=str(error))
     if job.shown is None:
         result = explain(
-            net, job.probe, job.methods, layer=job.layer, targets=job.targets, batch_size=job.batch_size
+            net,
+            job.probe,
+            job.methods,
+            layer=job.layer,
+            targets=job.targets,
+            batch_size=job.batch_size,
+            output=job.output,
         )
         drawn = {name: maps for name, maps in result.maps.items() if METHODS[name].shape != "layer"}
     else:
-        question = Question(job.probe, job.methods, job.layer, job.targets, job.batch_size)
+        question = Question(job.probe, job.methods, job.layer, job.targets, job.batch_size, output=job.output)
         result, shown = question.ask(net, job.shown)
         drawn = {name: maps for name, maps in shown.items() if METHODS[name].shape != "layer"}
     return Answer(

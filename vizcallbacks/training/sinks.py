@@ -16,6 +16,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..archive import replacing
+from ..checks import did_you_mean
 from ..pictures.picture import encode
 from ..tensorboard.event_log import EventLog, clean_label
 from .jobs import Sink
@@ -133,6 +134,7 @@ def check_sinks(sinks: Any) -> tuple[Any, ...]:
         if isinstance(sink, str) and sink not in (TENSORBOARD, *NAMED):
             raise ValueError(
                 f"sinks must be of {', '.join(map(repr, (TENSORBOARD, *NAMED)))}, or objects, got {sink!r}"
+                f"{did_you_mean(sink, (TENSORBOARD, *NAMED))}"
             )
         if not isinstance(sink, str) and not all(
             callable(getattr(sink, name, None)) for name in ("scalar", "image", "text")

@@ -62,7 +62,7 @@ class Taking:
         plan = self._plan
         kept = Kept() if plan.keep_trace else None
         given = (tuple(plan.methods), plan.layer, targets, plan.batch_size, plan.extra)
-        question = Question(probe, *given, kept)
+        question = Question(probe, *given, kept, plan.output)
         check_alone(net)
         first, classes = question.try_out(net)
         if self._alarm is not None:

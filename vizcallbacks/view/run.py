@@ -137,7 +137,11 @@ def open_runs(paths: list) -> dict[str, Run]:
     for path in paths:
         found = list(find_runs(path).values())
         if not found:
-            raise ValueError(f"{path} holds no attention snapshot; give the folder of a run, as `logdir` was")
+            raise ValueError(
+                f"{path} holds no attention snapshot; give the folder of a run, as `logdir` was"
+                if os.path.isdir(path)
+                else f"there is no folder {os.fspath(path)!r}; give the folder of a run, as `logdir` was"
+            )
         places += [place for place in found if place.resolve() not in {other.resolve() for other in places}]
     if not places:
         raise ValueError("give at least one run's folder, got none")
