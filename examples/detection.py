@@ -2,8 +2,13 @@
 
 SSD returns other things in training (scores, offsets and anchors) than otherwise (class numbers, scores, boxes).
 The probe images are explained as in use; the target is the score of the detection that the net is surest of.
+
+Such a score depends on few cells of the layer, so the maps are LayerCAM's, which weighs each cell by its own
+gradient; Grad-CAM averages the gradients over all cells. Seen in two trainings: 0 % of the map in the boxes
+before, 34 and 42 % after one epoch, 54 and 56 % after two. The boxes are 10 % of the area.
+
 Pictures are made here, so that nothing is downloaded: for your own data put `VOCDetection` or `COCODetection` in
-the place of `Shapes`, and expect attention on the objects after more than two epochs. Two minutes on two cores.
+the place of `Shapes`. Two minutes on two cores.
 """
 
 import argparse
@@ -80,7 +85,7 @@ def main(run, pictures, epochs):
     trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 1e-3})
     loss = SSDMultiBoxLoss()
 
-    # detections of every size go through this layer; the default is the last one, of the largest objects only
+    # most detections go through this layer; the default is the last one, which sees the largest objects only
     layer = f"features.{net.prefix}mobilenet0_conv22"
     with vc.AttentionMonitor(
         probe,

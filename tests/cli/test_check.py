@@ -294,3 +294,22 @@ def test_the_energy_that_was_logged_is_the_one_that_is_checked(runs, tmp_path):
     assert cli.main(["check", runs["a"], "--rule", f"energy/tag within {mean}"]) == 2
     assert cli.main(["check", runs["a"], "--rule", f"energy/tag <= {mean + 1e-9!r}"]) == 0
     assert cli.main(["check", runs["a"], "--rule", f"energy/tag <= {mean - 1e-9!r}"]) == 1
+
+
+MISSPELT = {
+    "a command": (["chekc", "run"], "there is no command 'chekc'; did you mean 'check'?"),
+    "an argument": (
+        ["check", "run", "--rulle", "dead <= 1"],
+        "no argument '--rulle'; did you mean '--rule'?",
+    ),
+    "one run more": (["check", "run", "other"], "'other' is one word too many"),
+}
+
+
+@pytest.mark.parametrize("case", MISSPELT)
+def test_what_is_misspelt_ends_with_exit_code_2_and_what_may_be_meant(case, capsys):
+    line, message = MISSPELT[case]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(line)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

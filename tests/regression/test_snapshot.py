@@ -314,3 +314,11 @@ def test_whether_the_pass_was_pure_is_kept(pure, tmp_path):
     taken = dataclasses.replace(take(attributions(), probe_set(), 0, ""), pure=pure)
     taken.save(tmp_path / "a.npz")
     assert Snapshot.load(tmp_path / "a.npz").pure is pure
+
+
+def test_it_shows_itself_in_one_line():
+    taken = take(attributions(), probe_set(), 3, "after 3 epochs")
+    count = len(taken.measures)
+    assert (
+        repr(taken) == f"Snapshot(after 3 epochs, 2 images, layer 'features.8', grad_cam, {count} measures)"
+    )

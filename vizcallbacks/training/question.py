@@ -41,6 +41,11 @@ class Question:
         """What `explain` and `sanity` take alike."""
         return {"layer": self.layer, "targets": self.targets, "batch_size": self.batch_size}
 
+    @property
+    def _all(self) -> dict[str, Any]:
+        """What `explain` takes of all images, beside the methods."""
+        return {**self.options, "extra": self.extra, "output": self.output, "kept": self.kept}
+
     def ask(self, net: gluon.Block, shown: Sequence[int]) -> tuple[Attributions, Mapping[str, np.ndarray]]:
         """Explain the probe images: for what is measured all, for what is only drawn those shown.
 
@@ -67,30 +72,14 @@ class Question:
         drawn = tuple(name for name, one in kinds.items() if one.shape != "layer" and not one.sees_all)
         measured = tuple(name for name in self.methods if name not in drawn)
         if drawn and measured and len(self.probe) > WORTHWHILE * len(rows):
-            result = explain(
-                net,
-                self.probe,
-                measured,
-                extra=self.extra,
-                output=self.output,
-                kept=self.kept,
-                **self.options,
-            )
+            result = explain(net, self.probe, measured, **self._all)
             target = result.target.pick(rows)
             more = self._explain_some(net, rows, drawn, layer=result.layer, targets=target)
             # a function may score an image by its place or by its company, unknown to us: then it needs all
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
                 return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
-        result = explain(
-            net,
-            self.probe,
-            self.methods,
-            extra=self.extra,
-            output=self.output,
-            kept=self.kept,
-            **self.options,
-        )
+        result = explain(net, self.probe, self.methods, **self._all)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 
     def ask_why(
