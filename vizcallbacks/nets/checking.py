@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .alike import alike, different
-from .blocks import named
 from .compiled import CompiledNet
-from .graph import NetGraph
 from .record import Recording
-from .tracing import UntraceableError
 
 
 def check_recorded(
@@ -48,32 +45,3 @@ def check_recorded(
     for (layer, mine), own in zip(run.ran, expected):
         if not alike(mine, own):
             raise different(paths.get(layer, layer.name))
-
-
-def check_traced(graph: NetGraph, inputs: Sequence, steps: Sequence[tuple[str, list]]) -> None:
-    """Hold what each block gives in a traced graph to what it returned in an untouched run.
-
-    The net's outputs alone do not tell: a ReLU may hide on one image what differs on another.
-
-    Parameters
-    ----------
-    graph : NetGraph
-        As it was traced.
-    inputs : sequence of NDArray
-        Of the untouched run.
-    steps : sequence of (str, list of NDArray)
-        A block's path and what it returned there, in the order in which they ended.
-
-    Raises
-    ------
-    UntraceableError
-        For the first block that differs; the net can be recorded.
-    """
-    own = [(path, one) for path, made in steps for one in made]
-    if len(own) != len(graph.steps):
-        raise UntraceableError("its blocks run another number of times in the trace")
-    if not own:
-        return
-    for mine, (path, one) in zip(CompiledNet(graph).own_values(inputs, graph.steps), own):
-        if not alike(mine, one):
-            raise UntraceableError(f"{named(path)} gives another output in the trace")

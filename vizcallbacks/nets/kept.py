@@ -14,6 +14,7 @@ from .blocks import ConvLayer
 from .fingerprint import Fingerprint
 from .graph import Entry, NetGraph, ordered
 from .planning import Plans
+from .steps import Steps
 from .tracing import wiring
 
 
@@ -85,24 +86,28 @@ class Structure:
     regroup : callable
         As of `NetGraph`.
     wiring : tuple
-        What the graph computes, and which layers run where.
+        What the graph computes, and which layers and blocks run where.
+    steps : Steps
     """
 
     plans: Plans
     paths: list[str]
     regroup: Callable[[list], Any]
     wiring: tuple
+    steps: Steps
 
     @classmethod
     def of(cls, graph: NetGraph, layers: Mapping[str, ConvLayer]) -> Structure:
         """Of a trace of a net with these layers, by their paths."""
         runs = [entry for _, entry in graph.runs]
-        ends = [*graph.heads, *runs]
+        ends = [*graph.heads, *runs, *graph.steps]
         places = {node: place for place, node in enumerate(ordered(ends))}
         known = {layer: path for path, layer in layers.items()}
         paths = [known[layer] for layer, _ in graph.runs]
         at = [(places[node], output) for node, output in ends]
-        return cls(Plans(graph.heads, runs, {}), paths, graph.regroup, (wiring(ends), at, paths))
+        return cls(
+            Plans(graph.heads, runs, {}), paths, graph.regroup, (wiring(ends), at, paths), Steps(graph.steps)
+        )
 
     def graph(self, layers: Mapping[str, ConvLayer], arrays: Mapping[str, Any]) -> NetGraph:
         """The graph with the net's layers, by their paths, and its parameters of today."""

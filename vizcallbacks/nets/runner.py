@@ -12,16 +12,17 @@ from typing import Any
 from ..mxnet_door import autograd, gluon, mx
 from .alike import alike
 from .blocks import ConvLayer, cells, conv_layers, parameters_of
-from .checking import check_recorded, check_traced
+from .checking import check_recorded
 from .compiled import CompiledNet
 from .coverage import Coverage, Purity
 from .fingerprint import Fingerprint
-from .graph import Entry, NetGraph
+from .graph import Entry
 from .kept import Kept, Structure
 from .plain_words import plain_words
 from .purity import attributes_kept
 from .record import Recording, recorded
 from .recorder import BlockGraph, Recorder
+from .steps import Steps
 from .tape import Pass, marked
 from .tracing import Tracer, UntraceableError, runs_its_graph, trace, wiring
 from .watching import watched
@@ -229,15 +230,15 @@ class Runner:
             graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
         if self.kept is None or fingerprint is None:
             compiled = CompiledNet(graph)
-            self._compare(compiled, inputs, graph)
+            self._compare(compiled, inputs, Steps(graph.steps))
             return compiled
         structure = self.kept.same(Structure.of(graph, layers))
         compiled = CompiledNet(structure.graph(layers, graph.arrays), structure.plans)
-        self._compare(compiled, inputs, graph)
+        self._compare(compiled, inputs, structure.steps)
         self.kept.keep(fingerprint, structure)
         return compiled
 
-    def _compare(self, compiled: CompiledNet, inputs: Sequence, traced: NetGraph) -> None:
+    def _compare(self, compiled: CompiledNet, inputs: Sequence, steps: Steps) -> None:
         """Raise UntraceableError if a trace gives other outputs on one image than the net and its blocks do."""
         recording, own_graph = not runs_its_graph(self.net), getattr(self.net, "_cached_graph", None)
         checked = (own_graph[1], wiring(compiled.graph.heads)) if own_graph and not recording else None
@@ -258,7 +259,7 @@ class Runner:
         if not alike(mine, own):
             raise UntraceableError("its graph gives other outputs than the net does")
         if recording:
-            check_traced(traced, first, recorder.steps)
+            steps.check(first, compiled.graph.arrays, recorder.steps)
         if checked is not None:
             _checked[self.net] = checked
 
