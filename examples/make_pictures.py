@@ -1,4 +1,4 @@
-"""The README's pictures: ``python examples/make_pictures.py runs/demo runs/tutorial``.
+"""The README's pictures but view.png: ``python examples/make_pictures.py runs/demo runs/tutorial``.
 
 The arguments are the folders of a demo and of a run of the tutorial. Peaks and overviews are drawn from the probe
 set and snapshots that the handler wrote, the overviews for some of the digits; a panel is taken from the event

@@ -108,6 +108,7 @@ NEVER_MXNET = {
 """Modules of those rooms that may not: what works on stored maps uses them."""
 
 INSIDE = {
+    "attribution.factors": {"scipy"},
     "training.replay_workers": {"distributed", "cloudpickle"},
     "demo.clever_hans": {"skimage", "sklearn"},
     "mxnet_door": {"gluoncv"},

@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import TextIO
 
-from tqdm import tqdm
-
 from ..attribution.outputs import OUTPUTS
 from ..safe_text import one_line
 
@@ -26,7 +24,12 @@ def say(*lines: str, file: TextIO | None = None) -> None:
     file = sys.stdout if file is None else file
     encoding = file.encoding or "utf-8"
     text = "\n".join(map(one_line, lines))
-    tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    bars = sys.modules.get("tqdm")  # its import takes a tenth of a second; whoever draws a bar has done it
+    if bars is None:
+        print(shown, file=file)
+    else:
+        bars.tqdm.write(shown, file=file)
 
 
 def take_output(parser: argparse.ArgumentParser) -> None:
