@@ -228,11 +228,14 @@ def test_a_page_over_checked_runs_needs_neither_mxnet_nor_slow_imports(tmp_path)
     run = write_run(tmp_path / "run", probe_set(5), "object")
     baseline = tmp_path / "b.npz"
     vc.Baseline.from_runs(run).save(baseline)
-    code = (
-        "import sys; from vizcallbacks.cli.main import main\n"
-        f"assert main(['report', {run!r}, '--baseline', {str(baseline)!r}, '--out', {str(tmp_path / 'r.html')!r}]) == 0\n"
-        "print({name.split('.')[0] for name in sys.modules} & {'mxnet', 'scipy', 'tqdm', 'tensorboardX', 'skimage'})"
-    )
+    command = ["report", run, "--baseline", str(baseline), "--out", str(tmp_path / "r.html")]
+    code = f"""
+import sys
+from vizcallbacks.cli.main import main
+assert main({command!r}) == 0
+slow = {{"mxnet", "scipy", "tqdm", "tensorboardX", "skimage"}}
+print(slow & {{name.split(".")[0] for name in sys.modules}})
+"""
     line = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout.splitlines()[-1] == "set()"

@@ -79,7 +79,9 @@ def aligned(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     first, second = (
         np.divide(one, by, out=np.zeros_like(one), where=by > 0) for one, by in zip(centred, lengths)
     )
-    from scipy.optimize import linear_sum_assignment  # its import takes half a second, and pages need none of it
+    from scipy.optimize import (
+        linear_sum_assignment,
+    )  # its import takes half a second, and pages need none of it
 
     _, places = linear_sum_assignment(first @ second.T, maximize=True)
     return now[:, places]
