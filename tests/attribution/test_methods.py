@@ -27,7 +27,7 @@ from vizcallbacks.attribution.methods import (
     upsample,
 )
 
-from ..helpers.closed_form import QuadraticPasses
+from ..helpers.closed_form import QuadraticPasses, QuadraticWalks
 
 SIZES = {
     "images": (5, 3, 10, 12),
@@ -52,6 +52,7 @@ def arrays(name, of=lambda rng, shape: rng.normal(size=shape)):
 def run(name, given, strength=1):
     """The maps of a method alone, its needs taken from `given`; passes are those of a quadratic score."""
     given = {**given, "passes": QuadraticPasses(given["images"], strength)}
+    given["walks"] = QuadraticWalks(given["images"], strength)
     if "activation" in given:
         given["above"] = QuadraticPasses(given["activation"], strength)
     found = METHODS[name].function(*(given[need] for need in METHODS[name].needs))
@@ -115,7 +116,7 @@ def test_a_nan_in_one_image_stays_in_that_image(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_it_can_be_used_from_the_table(name):
     method = METHODS[name]
-    assert set(method.needs) <= {*SIZES, "passes", "above"}
+    assert set(method.needs) <= {*SIZES, "passes", "above", "walks"}
     assert len(set(method.needs)) == len(method.needs) > 0
     assert method.title
     assert method.function.__name__ == name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vizcallbacks.nets.walks import Decomposition
+
 
 class QuadraticPasses:
     """`vizcallbacks.nets.passes.Passes` of y(x) = sum (a x + b x^2 / 2), a and b fixed noise times `strength`."""
@@ -26,6 +28,29 @@ class QuadraticPasses:
             yield (self.a * x + self.b * x**2 / 2).sum(axis=(1, 2, 3)), self.a + self.b * x
         assert made == count
         assert title
+
+
+class QuadraticWalks(QuadraticPasses):
+    """`vizcallbacks.nets.walks.Walks` of the same score; where pixels have even numbers, an intercept a x."""
+
+    def deconvolved(self):
+        return self.a + self.b * self.images
+
+    def decomposed(self):
+        maps = [(self.a * self.images)[:, :, ::2, ::2]]
+        others = np.zeros(len(self.images))
+        return Decomposition(self.deconvolved(), maps, others, self.scores([self.images], 1, "y")[0])
+
+    def multipliers(self, reference=0.0):
+        """Of the way from the reference, exactly: the mean gradient on it."""
+        start = np.zeros_like(self.images) + np.float32(reference)
+        mean = self.a + self.b * (self.images + start) / 2
+        end, begin = self.scores([self.images, start], 2, "y")
+        return mean, end, begin
+
+    def relevances(self, epsilon=1e-6, biases=True):
+        found = self.images * self.multipliers()[0]
+        return found, found.sum(axis=(1, 2, 3))
 
 
 class Scores:

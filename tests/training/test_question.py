@@ -83,7 +83,9 @@ def counted(monkeypatch, methods):
 
     def counting(name, function):
         def run(*arrays):
-            rows[name] += len(arrays[0].images if METHODS[name].needs[0] == "passes" else arrays[0])
+            rows[name] += len(
+                arrays[0].images if METHODS[name].needs[0] in ("passes", "walks") else arrays[0]
+            )
             return function(*arrays)
 
         return run

@@ -28,6 +28,7 @@ from .factors import feature_factors
 from .multipass import occlusion, rise, smooth_grad, smooth_grad_squared, var_grad
 from .paths import expected_gradients, integrated_gradients
 from .scored_cams import ablation_cam, score_cam
+from .walked import deconvnet, deep_lift, full_grad, lrp
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Method:
         Of "activation" and "gradient", (N, K, h, w): the layer's output and dy/dA there; "input_gradient",
         (N, C, H, W): dy/dx; "guided_gradient", (N, C, H, W): the same by guided backpropagation; "images", (N,
         C, H, W); "passes", a `vizcallbacks.nets.passes.Passes`, to run the net on other images; "above", a
-        `vizcallbacks.nets.above.Above`, to run the part above the layer on other maps; "baselines", (M, C, H, W):
-        all images that are explained together.
+        `vizcallbacks.nets.above.Above`, to run the part above the layer on other maps; "walks", a
+        `vizcallbacks.nets.walks.Walks`, to walk back through the net by other rules than the gradient's;
+        "baselines", (M, C, H, W): all images that are explained together.
     shape : str
         "layer": (N, h, w), at the layer's resolution; "concepts": (N, concepts, h, w), there too; "image": (N, H,
         W); "channels": (N, C, H, W).
@@ -70,7 +72,7 @@ class Method:
 
     @property
     def is_fast(self) -> bool:
-        """Whether it takes a pass and walks that others share, and no further ones."""
+        """Whether it takes a pass and walks that others share, and at most a few of its own."""
         return not {"passes", "above"} & set(self.needs)
 
     @property
@@ -162,7 +164,7 @@ def gradient_x_input(images: np.ndarray, input_gradient: np.ndarray):
 
 
 _LAYER, _INPUT, _GUIDED = ("activation", "gradient"), ("input_gradient",), ("guided_gradient",)
-_PASSES = ("passes",)
+_PASSES, _WALKS = ("passes",), ("walks",)
 
 DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 
@@ -181,11 +183,15 @@ METHODS: dict[str, Method] = {
     "ablation_cam": Method(ablation_cam, ("activation", "above"), "layer", False, True, "Ablation-CAM"),
     "guided_backprop": Method(guided_backprop, _GUIDED, "channels", True, False, "Guided backprop"),
     "guided_grad_cam": Method(guided_grad_cam, _LAYER + _GUIDED, "channels", True, False, "Guided Grad-CAM"),
+    "deconvnet": Method(deconvnet, _WALKS, "channels", True, False, "Deconvnet"),
     "gradient": Method(gradient, _INPUT, "channels", True, True, "Gradient"),
     "saliency": Method(saliency, _INPUT, "image", False, True, "Saliency"),
     "gradient_x_input": Method(
         gradient_x_input, ("images", *_INPUT), "channels", True, True, "Gradient × input"
     ),
+    "full_grad": Method(full_grad, _WALKS, "image", False, True, "FullGrad"),
+    "deep_lift": Method(deep_lift, _WALKS, "channels", True, True, "DeepLIFT"),
+    "lrp": Method(lrp, _WALKS, "channels", True, True, "LRP"),
     "smooth_grad": Method(smooth_grad, _PASSES, "channels", True, True, "SmoothGrad"),
     "smooth_grad_squared": Method(
         smooth_grad_squared, _PASSES, "channels", False, True, "SmoothGrad squared"

@@ -13,6 +13,7 @@ from ..nets.inputs import Inputs
 from ..nets.passes import Passes
 from ..nets.runner import Runner
 from ..nets.tape import IndependentError, Pass
+from ..nets.walks import Walks
 from .layer_choice import channels_first, default_layer, no_part, scored, taps
 from .methods import METHODS
 from .target import Target
@@ -86,6 +87,8 @@ def explain_batch(
         activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
         above = _above(run, tapped, chosen, batch_size, runner) if "above" in needs else []
+        compiled, given, _ = run.origin
+        shared["walks"] = Walks(compiled, given, inputs.images[part], chosen.score)
         del run  # and with it the record: methods of many passes need the memory
         shared["passes"] = Passes(
             runner,

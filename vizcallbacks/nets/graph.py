@@ -32,6 +32,8 @@ class Node:
         Whether the net runs it in train mode, though the pass as a whole is in predict mode.
     control : bool
         Whether it is control flow, with graphs inside that are not read.
+    kind : str or None
+        Which kind of activation it counts as, "" for none; None: what the table of operators says.
     """
 
     op: str
@@ -40,6 +42,7 @@ class Node:
     inputs: list[Entry] = field(default_factory=list)
     training: bool = False
     control: bool = False
+    kind: str | None = None
 
     @property
     def is_variable(self) -> bool:
@@ -137,7 +140,7 @@ def cloned(
     for node in ordered(heads, instead):
         inputs = [copy(entry) for entry in node.inputs]
         mode = training or node.training
-        made[node] = Node(node.op, node.name, dict(node.attrs), inputs, mode, node.control)
+        made[node] = Node(node.op, node.name, dict(node.attrs), inputs, mode, node.control, node.kind)
     return [copy(entry) for entry in heads], made
 
 

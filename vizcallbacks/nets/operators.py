@@ -73,6 +73,8 @@ def known(op: str) -> Operator:
 
 def activation_kind(node: Node) -> str | None:
     """Which of `ACTIVATION_KINDS` a node is; None if it is no activation."""
+    if node.kind is not None:
+        return node.kind or None
     kind = known(node.op).kind
     if callable(kind):
         kind = kind(node.attrs)
