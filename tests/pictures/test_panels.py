@@ -7,7 +7,7 @@ import pytest
 
 from vizcallbacks.pictures import grid, lettering, panels, render
 from vizcallbacks.pictures.grid import Header
-from vizcallbacks.pictures.panels import TitledMap
+from vizcallbacks.pictures.panels import TitledMap, titled_maps
 from vizcallbacks.probes.probe_set import ProbeSet
 
 from ..helpers.pictures import (
@@ -225,3 +225,12 @@ def test_notes_tell_what_guided_maps_leave_out_and_that_they_show_edges():
     assert panels.edges_note(["grad_cam", "saliency"]) == ""
     assert panels.edges_note(["guided_grad_cam"]) == "Guided Grad-CAM shows edges as much as reasons."
     assert "and" in panels.edges_note(["guided_grad_cam", "guided_backprop"])
+
+
+def test_maps_with_channels_and_no_sign_are_drawn_by_their_largest_channel():
+    squares = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
+    signed, unsigned = titled_maps({"smooth_grad": squares, "smooth_grad_squared": squares})
+    assert signed.kind == "signed"
+    np.testing.assert_array_equal(signed.map, squares)
+    assert unsigned.kind == "intensity"
+    np.testing.assert_array_equal(unsigned.map, squares.max(axis=0))

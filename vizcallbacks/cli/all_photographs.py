@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import archive
-from ..attribution.methods import METHODS
 from ..pictures.lettering import GREY, INK, write
-from ..pictures.panels import DRAWN_AS
+from ..pictures.panels import drawable
 from ..pictures.picture import encode
 from ..pictures.render import tile
 from ..view.table import inert
@@ -92,7 +91,8 @@ def _save_table(rows: Sequence[dict], path: str) -> None:
 def _thumbnail(result: Any, i: int, name: str) -> np.ndarray:
     """What the net saw, with the map of the first method over it, and the most probable class below."""
     method = next(iter(result.maps))
-    drawn = tile(result.probe.pictures[i], result.maps[method][i], THUMBNAIL, DRAWN_AS[METHODS[method].shape])
+    map_, kind = drawable(method, result.maps[method][i])
+    drawn = tile(result.probe.pictures[i], map_, THUMBNAIL, kind)
     canvas = np.full((THUMBNAIL + 2 * CAPTION, THUMBNAIL, 3), 255, np.uint8)
     canvas[:THUMBNAIL] = drawn
     predicted = -1 if result.predictions is None else int(result.predictions[i])

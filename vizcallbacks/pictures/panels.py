@@ -51,9 +51,19 @@ def titled_maps(
         Method -> the value drawn at full strength, where that is not to be the map's own.
     """
     return [
-        TitledMap(METHODS[name].title, map_, DRAWN_AS[METHODS[name].shape], scales.get(name))
-        for name, map_ in maps.items()
+        TitledMap(METHODS[name].title, *drawable(name, map_), scales.get(name)) for name, map_ in maps.items()
     ]
+
+
+def drawable(method: str, map_: np.ndarray) -> tuple[np.ndarray, str]:
+    """One image's map as it is drawn, and how, a key of render's DRAWERS.
+
+    Of maps with channels and without a sign, the maximum over the channels.
+    """
+    shape = METHODS[method].shape
+    if shape == "channels" and not METHODS[method].signed:
+        return map_.max(axis=0), DRAWN_AS["image"]
+    return map_, DRAWN_AS[shape]
 
 
 def header_of(
