@@ -5,7 +5,8 @@
 Prints a Markdown table. *step* is a training step of the batch (hybridized, static memory, SGD with momentum),
 *floor* the least that a gradient at the image can cost: one forward and one plain backward pass of the compiled
 graph; *two gradients* one forward and two such backward passes. Each snapshot is `vizcallbacks.explain` on the
-same batch, everything included from the net to the maps.
+same batch, everything included from the net to the maps: a monitor's *first*, which traces and compiles the net,
+and a *later* one, for which these are kept (`vizcallbacks.nets.kept`).
 
 Measured cold, see `cold`. With ``--torch-python`` a table of what captum and pytorch-grad-cam cost in torch's own
 training steps comes first, made by `torch_cost` in a process of its own, which ends before anything here is timed.
@@ -32,8 +33,13 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   faulted in anew for each activation. Kept.
 - Smaller batches, for the caches' sake: folded floor of mobilenet at 1, 2, 4, 8 images at a time 0.69, 0.61, 0.57,
   0.61, resnet18 0.91, 0.75, 0.69, 0.76, vgg16 at 1 and 2 0.59, 0.57 steps: not worth it.
-- What is left beside kernels, on cifar_resnet20 (a step of 0.08 s on an idle machine): tracing 11 ms, compiling 5
-  to 10 ms, folding 6 ms.
+- Beside kernels, on cifar_resnet20 (a step of 0.08 s on an idle machine): tracing 11 ms, compiling 5 to 10 ms,
+  folding 6 ms. A monitor pays the first two once: it keeps the graph, the plan and the compiled pieces. Kept.
+- The guided walk asked for before the plain gradient is copied, so that MXNet computes one while Python asks for
+  the other. Kept.
+- Saliency reduced in MXNet, without a copy of (N, C, H, W): the copy and NumPy's maximum are below one per cent of
+  the walk, on every net here. Not kept.
+- A plain walk for the layer alone ends at the layer anyway; nothing is copied that no method asks for.
 - For Grad-CAM alone, all below the layer runs as one graph without a record.
 - Plain and guided gradient differ from the first activation on and share the forward pass only; so the default
   methods, with saliency's plain gradient down to the image, cannot cost less than a forward and two backward
@@ -48,38 +54,43 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import gluoncv
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
-from mxnet.gluon.model_zoo import vision
 
 import vizcallbacks as vc
+from vizcallbacks.mxnet_door import autograd, gluon, gluoncv_model_zoo, mx
+from vizcallbacks.nets.kept import Kept
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 from tests.benchmarks.cold import BATCHES, measure, options, print_head, print_row
 
 NETS: dict[str, Callable] = {
-    "resnet18_v1": vision.resnet18_v1,
-    "mobilenet1.0": vision.mobilenet1_0,
-    "resnet50_v1": vision.resnet50_v1,
-    "vgg16": vision.vgg16,
-    "cifar_resnet20_v1": gluoncv.model_zoo.cifar_resnet20_v1,
+    "resnet18_v1": gluon.model_zoo.vision.resnet18_v1,
+    "mobilenet1.0": gluon.model_zoo.vision.mobilenet1_0,
+    "resnet50_v1": gluon.model_zoo.vision.resnet50_v1,
+    "vgg16": gluon.model_zoo.vision.vgg16,
+    "cifar_resnet20_v1": gluoncv_model_zoo().cifar_resnet20_v1,
 }
 """Name in `cold.BATCHES` -> constructor."""
 
 IN_TORCH = ("resnet18_v1", "mobilenet1.0", "cifar_resnet20_v1")
 """Those that `torch_cost` has too."""
 
-SNAPSHOTS: dict[str, tuple[tuple[str, ...], bool]] = {
-    "default": (("grad_cam", "guided_grad_cam", "saliency"), False),
-    "Grad-CAM + guided": (("grad_cam", "guided_grad_cam"), False),
-    "Grad-CAM": (("grad_cam",), False),
-    "default, recorded": (("grad_cam", "guided_grad_cam", "saliency"), True),
-    "Grad-CAM + guided, recorded": (("grad_cam", "guided_grad_cam"), True),
+METHODS: dict[str, tuple[str, ...]] = {
+    "default": ("grad_cam", "guided_grad_cam", "saliency"),
+    "Grad-CAM + guided": ("grad_cam", "guided_grad_cam"),
+    "Grad-CAM": ("grad_cam",),
 }
-"""Column -> methods, and whether the net is in a plain Block, which has no symbols and so is recorded."""
+WAYS = ("first", "later", "recorded")
+"""A monitor's first snapshot; its second and others; a net in a plain Block, which is recorded each time."""
+
+SNAPSHOTS = {
+    f"{title}, {way}": (methods, way)
+    for way in WAYS
+    for title, methods in METHODS.items()
+    if (title, way) != ("Grad-CAM", "recorded")
+}
+"""Column -> methods and way."""
 
 FLAGS = {"static_alloc": True, "static_shape": True}
 
@@ -94,9 +105,12 @@ def measure_net(name: str, rounds: int, between: int) -> dict[str, float]:
     jobs = {"floor": _floor(compiled, images, 1), "two gradients": _floor(compiled, images, 2)}
     plain = gluon.nn.Sequential()
     plain.add(net)
-    for title, (methods, recorded) in SNAPSHOTS.items():
-        shown = plain if recorded else net
-        jobs[title] = lambda methods=methods, shown=shown: vc.explain(shown, images, methods)
+    kept = Kept()
+    for title, (methods, way) in SNAPSHOTS.items():
+        shown, given = plain if way == "recorded" else net, kept if way == "later" else None
+        jobs[title] = lambda methods=methods, shown=shown, given=given: vc.explain(
+            shown, images, methods, kept=given
+        )
     return measure(_training_step(net, images), jobs, rounds, between, finish=mx.nd.waitall)
 
 

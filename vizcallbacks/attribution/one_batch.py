@@ -79,11 +79,14 @@ def explain_batch(
             raise ValueError(no_part(runner, images, extra, target.pick(part), layers))
         shared: dict[str, Any] = {"images": inputs.images[part], "baselines": inputs.images}
         plain = tapped + ([run.images] if "input_gradient" in needs else [])
-        gradients = run.tape.walk(plain, last=not guided) if plain else []
+        asked = run.tape.gradients(plain, last=not guided) if plain else []
+        # asked for before the first is copied: MXNet computes one while Python asks for the other
+        rectified = run.tape.gradients([run.images], guided=True, last=True) if guided else []
+        gradients = [one.asnumpy() for one in asked]
         if "input_gradient" in needs:
             shared["input_gradient"] = _single(gradients[-1])
         if guided:
-            shared["guided_gradient"] = _single(run.tape.walk([run.images], guided=True, last=True)[0])
+            shared["guided_gradient"] = _single(rectified[0].asnumpy())
         activations = [tap.asnumpy() for tap in tapped]
         score = score.asnumpy()
         above = _above(run, tapped, chosen, batch_size, runner) if "above" in needs else []

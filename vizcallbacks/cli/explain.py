@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import archive
-from ..attribution.explaining import explain
+from ..attribution.explaining import Kept, explain
 from ..attribution.methods import DEFAULT_METHODS, METHODS, chosen_methods
+from ..attribution.result import Attributions
 from ..checks import check_whole
 from ..nets.blocks import find_layers
 from ..pictures.peak_sheet import peak_sheet
@@ -28,6 +30,7 @@ from ..pretrained import models as pretrained
 from ..pretrained.preprocessing import PretrainedModel
 from ..probes.photographs import find_photographs, read_photograph
 from .all_photographs import ALL, Gathered
+from .beforehand import ahead
 from .class_names import find_class, read_classes
 from .json_out import take_json, write_json
 from .one_photograph import asked_lines, facts_of, heading, picture_of, save_raw, top_lines
@@ -59,12 +62,36 @@ def run(options: argparse.Namespace) -> int:
     target = None if options.target is None else find_class(options.target, model.class_names)
     find_layers(model.net, options.layer)  # raises where there is none, before a folder is made
     os.makedirs(options.out, exist_ok=True)
-    explained, layer = 0, None
+    explained, layer, kept = 0, None, Kept()
     looked_at: list[Peaks] = []
     told: list[dict[str, Any]] = []
     gathered = Gathered(target)
-    with tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None) as bar:
-        for batch in _batches(paths, model, options.batch_size):
+
+    def draw(batch: _Batch, result: Attributions) -> None:
+        """Write one batch's pictures, in a thread of its own while the next batch is explained."""
+        for i, path in enumerate(batch.paths):
+            place = os.path.join(options.out, results[path])
+            with archive.replacing(f"{place}.png") as file:
+                file.write(encode(picture_of(result, i, target), "png"))
+            if options.raw:
+                save_raw(result, i, path, model, f"{place}.npz")
+            gathered.add(result, i, path, results[path])
+            told.append(facts_of(result, i, path, place, target, options.raw))
+        if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
+            looked_at.append(peaks(result, result.probe))
+
+    def tell(batch: _Batch, result: Attributions, drawn: Future) -> None:
+        drawn.result()  # raises what drawing raised
+        for i, path in enumerate(batch.paths):
+            place = os.path.join(options.out, results[path])
+            say(f"{path} > {place}.png", *top_lines(result, i), *asked_lines(result, i, target))
+            bar.update()
+
+    read = _batches(paths, model, options.batch_size)
+    progress = tqdm(total=len(paths), unit="photograph", disable=len(paths) == 1 or None)
+    with progress as bar, ahead(read) as batches, ThreadPoolExecutor(1, "vizcallbacks-drawing") as drawing:
+        pending: tuple[_Batch, Attributions, Future] | None = None
+        for batch in batches:
             _tell(batch.faults)
             faults = faults + batch.faults
             bar.update(len(batch.faults))
@@ -79,25 +106,19 @@ def run(options: argparse.Namespace) -> int:
                 targets=target,
                 output=options.output,
                 batch_size=options.batch_size,
+                kept=kept,
             )
             layer = result.layer
             if not explained:
                 _check_class_names(result, model)
                 say(heading(result, model))
-            for i, path in enumerate(batch.paths):
-                place = os.path.join(options.out, results[path])
-                with archive.replacing(f"{place}.png") as file:
-                    file.write(encode(picture_of(result, i, target), "png"))
-                if options.raw:
-                    save_raw(result, i, path, model, f"{place}.npz")
-                say(f"{path} > {place}.png", *top_lines(result, i), *asked_lines(result, i, target))
-                gathered.add(result, i, path, results[path])
-                told.append(facts_of(result, i, path, place, target, options.raw))
-                bar.update()
+            if pending is not None:
+                tell(*pending)
+            pending = batch, result, drawing.submit(draw, batch, result)
             explained += len(batch.paths)
-            if len(paths) > 1 and any(METHODS[name].shape == "layer" for name in methods):
-                looked_at.append(peaks(result, probe))
             _give_memory_back()
+        if pending is not None:
+            tell(*pending)
     together: dict[str, Any] = {}
     if looked_at:
         place = os.path.join(options.out, f"{PEAKS}.png")

@@ -197,7 +197,13 @@ class Tape:
         return [id(array) in self._started and self._started[id(array)].name in found for array in arrays]
 
     def walk(self, targets: Sequence, guided: bool = False, last: bool = False) -> list[np.ndarray]:
+        """`gradients`, copied: waits for them."""
+        return [one.asnumpy() for one in self.gradients(targets, guided, last)]
+
+    def gradients(self, targets: Sequence, guided: bool = False, last: bool = False) -> list[Any]:
         """Walk the record backwards from the score that closed it.
+
+        MXNet computes in the background: while it does, the next walk can be asked for.
 
         Parameters
         ----------
@@ -210,8 +216,8 @@ class Tape:
 
         Returns
         -------
-        list of ndarray
-            Copies of the gradients, shaped like `targets`; zeros where the score does not depend on one.
+        list of NDArray
+            Shaped like `targets`; zeros where the score does not depend on one.
         """
         wanted = [self._started.get(id(target)) for target in targets]
         names = {leaf.name for leaf in wanted if leaf is not None}
@@ -237,9 +243,9 @@ class Tape:
             if last:
                 del self._pieces[index]
         return [
-            gradients[leaf.name].asnumpy()
+            gradients[leaf.name]
             if leaf is not None and leaf.name in gradients
-            else np.zeros(target.shape, target.dtype)
+            else mx.nd.zeros(target.shape, ctx=target.ctx, dtype=target.dtype)
             for leaf, target in zip(wanted, targets)
         ]
 
