@@ -17,7 +17,7 @@ from vizcallbacks.attribution.methods import METHODS
 from ..helpers.nets import ZOO, images, random_state, small_net, state_of, zoo_net
 
 ALL = tuple(name for name, method in METHODS.items() if method.is_fast and "walks" not in method.needs)
-"""Walks by other rules than the gradient's are tried in tests/nets/test_walks.py."""
+"""Walks by other rules than the gradient's are tried in tests/nets/test_walks.py and test_rules.py."""
 
 
 def double_copy(net, name, size):
