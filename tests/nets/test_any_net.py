@@ -103,12 +103,18 @@ def test_it_is_explained_right_and_left_as_it_was_or_refused_in_plain_words(desc
     for one in (result, other):
         assert not (isinstance(one, str) and [word for word in INTERNAL if word in one]), one
     if isinstance(result, str):
-        # the only reason here: the convolution that is last runs on views
+        if "MXNet 1.9.1 cannot compile a part of its graph" in result:
+            event("MXNet cannot compile it")
+            return
+        # the only other reason here: the convolution that is last runs on views
         assert "maps for 2 images" in result
         assert isinstance(other, str)
         event("refused")
         return
     event(f"explained, {result.route}")
+    if isinstance(other, str):
+        assert "MXNet 1.9.1 cannot compile a part of its graph" in other
+        return
     for mine, own in zip(seen["outputs"], expected):
         np.testing.assert_allclose(mine, own, rtol=1e-5, atol=1e-6 * np.abs(own).max(initial=1e-3))
     assert other.layer == f"net.{result.layer}"

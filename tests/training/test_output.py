@@ -113,3 +113,12 @@ def test_a_replay_and_one_like_the_run_give_the_same_snapshot(run, tmp_path, mon
         assert stored(tmp_path / folder).equals(stored(run / "run")), folder
         assert stored(tmp_path / folder).output == "sigmoid", folder
     capsys.readouterr()
+
+
+def test_labels_of_two_classes_on_one_output_are_refused_with_what_to_ask_instead(tmp_path):
+    probe = vc.ProbeSet(watched().images, [0, 1] * 3)
+    monitor = vc.AttentionMonitor(probe, tmp_path, "grad_cam", output="sigmoid")
+    with pytest.raises(
+        ValueError, match="below the net's number of classes, 1, got 1; .* targets=0 explains"
+    ):
+        monitor.snapshot(trained(), 0)

@@ -29,13 +29,7 @@ class Classes(Target):
         answers, count = _class_answers(outputs), len(_class_answers(outputs))
         highest, classes = self.values.max(initial=0), answers.shape[1]
         if highest >= classes:
-            reason = f"targets must be below the net's number of classes, {classes}, got {highest}"
-            if classes == 1:
-                reason += (
-                    "; a net with one output has a score and no classes: targets=0 explains what raises it, "
-                    "targets=lambda outputs: -outputs[:, 0] what lowers it"
-                )
-            raise ValueError(reason)
+            raise too_high(highest, classes)
         return Classes(np.broadcast_to(self.values, (count,)))
 
     def instead(self, classes: np.ndarray) -> Classes:
@@ -146,6 +140,17 @@ class MultiLabel(Target):
 
     def _each(self) -> dict[str, np.ndarray]:
         return {"labels": self.labels} if self.labels.ndim == 2 else {}
+
+
+def too_high(highest: int, classes: int) -> ValueError:
+    """What to raise for a class that a net of so many does not have."""
+    reason = f"targets must be below the net's number of classes, {classes}, got {highest}"
+    if classes == 1:
+        reason += (
+            "; a net with one output has a score and no classes: targets=0 explains what raises it, "
+            "targets=lambda outputs: -outputs[:, 0] what lowers it"
+        )
+    return ValueError(reason)
 
 
 def _class_answers(outputs: Any) -> Any:

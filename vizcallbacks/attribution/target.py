@@ -193,7 +193,7 @@ class Function(Target):
         )
         reason = (str(error).strip().splitlines() or [""])[-1]
         if isinstance(error, mx.MXNetError):
-            reason = reason.split("Check failed: ")[-1]
+            reason = reason.split("Check failed: ")[-1].replace("MXNetError: ", "")
         more = (
             ""
             if self.takes_numbers

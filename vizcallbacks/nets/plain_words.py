@@ -12,6 +12,12 @@ _BEFORE = re.compile(
 )
 _CHECK = re.compile(r"^Check failed: .*?\s?:\s+(?=\S)")
 
+_KNOWN = {
+    "control dep not found in graph": "MXNet 1.9.1 cannot compile a part of its graph, by a fault of its own; "
+    "written another way (an operator more or less, a constant as a parameter) the same net can be compiled",
+}
+"""What tells a user nothing -> what it means."""
+
 
 def plain_words(error: BaseException | str) -> str:
     """The sentence of an error that tells what is wrong.
@@ -26,6 +32,8 @@ def plain_words(error: BaseException | str) -> str:
     lines = [line for line in str(error).strip().splitlines() if line.strip()] or [""]
     told = _BEFORE.sub("", lines[-1].strip())
     cut = _CHECK.sub("", told)
+    if cut in _KNOWN:
+        return _KNOWN[cut]
     if cut.startswith("Check failed:"):
         return f"an operator does not take what it is given: {cut[len('Check failed:') :].strip(' :')}"
     return cut

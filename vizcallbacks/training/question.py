@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..attribution.class_targets import too_high
 from ..attribution.explaining import Kept, explain
 from ..attribution.methods import METHODS
 from ..attribution.randomisation import Sanity, sanity
@@ -133,9 +134,7 @@ class Question:
         first = self._explain_some(net, slice(0, 1), self.methods, batch_size=1)
         classes = self._classes()
         if classes is not None and first.outputs is not None and classes.max() >= first.outputs.shape[1]:
-            raise ValueError(
-                f"targets must be below the net's number of classes, {first.outputs.shape[1]}, got {classes.max()}"
-            )
+            raise too_high(int(classes.max()), first.outputs.shape[1])
         return first, classes
 
     def sanity(self, net: gluon.Block) -> Sanity:
