@@ -15,6 +15,7 @@ import numpy as np
 
 from .graph import INPUT, Entry, Node, dependent, ordered
 from .operators import activation_kind, is_true
+from .roles import CURVED, PRODUCTS, WEIGHTED
 from .variants import op
 
 Values = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -110,28 +111,9 @@ def _product(tap: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     return tap[0] * tap[1]
 
 
-WEIGHTED = ("Convolution", "Deconvolution", "FullyConnected")
-PRODUCTS = ("elemwise_mul", "broadcast_mul", "_npi_multiply")
 CLIPS = ("clip", "_npi_clip")
 SUMS = (
     *("_plus_scalar", "_npi_add_scalar", "elemwise_add", "broadcast_add", "_npi_add"),
     *("_rminus_scalar", "_npi_rsubtract_scalar"),
 )
 DIFFERENCES = (*("_minus_scalar", "_npi_subtract_scalar", "elemwise_sub", "broadcast_sub", "_npi_subtract"),)
-CURVED = (
-    *(
-        "abs",
-        "cbrt",
-        "erf",
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "reciprocal",
-        "rsqrt",
-        "smooth_l1",
-        "sqrt",
-        "square",
-    ),
-    *("_power_scalar", "_maximum_scalar", "_minimum_scalar", "_npi_maximum_scalar", "_npi_minimum_scalar"),
-)
