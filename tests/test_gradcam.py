@@ -350,7 +350,7 @@ def test_nothing_is_left_after_an_error_in_the_midst(network, image, monkeypatch
     globals_before = {name: dict(vars(module)) for name, module in (("nn", vc.nn), ("gradcam", gradcam))}
     classes = {cls: dict(vars(cls)) for cls in (Conv2D, Activation)}
     with monkeypatch.context() as patch:
-        patch.setattr(Tape, "walk", fail)
+        patch.setattr(Tape, "gradients", fail)
         for call in (
             lambda: gradcam.visualize(network, image, ORIGINAL, None),
             lambda: gradcam.get_conv_out_grad(network, image),

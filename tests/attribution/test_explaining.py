@@ -70,11 +70,14 @@ def test_maps_are_equal_to_the_bit_on_repeat_and_when_hybridized(name):
 def test_a_batch_equals_its_images_one_by_one(name):
     size, _ = ZOO[name]
     net, batch = zoo_net(name, hybridize=True), images(3, size=size)
-    whole = vc.explain(net, batch, ALL)
-    chunked = vc.explain(net, batch, ALL, batch_size=2)
+    whole, chunked = vc.explain(net, batch, ALL), vc.explain(net, batch, ALL, batch_size=2)
+    for method in ALL:
+        unit = np.abs(whole[method]).max() or 1
+        np.testing.assert_allclose(chunked[method] / unit, whole[method] / unit, atol=1e-4)
+    own = [method for method in ALL if not METHODS[method].sees_all]
     for i in range(3):
-        single = vc.explain(net, batch[i : i + 1], ALL)
-        for method in ALL:
+        single = vc.explain(net, batch[i : i + 1], own)
+        for method in own:
             unit = np.abs(single[method]).max() or 1
             np.testing.assert_allclose(whole[method][i] / unit, single[method][0] / unit, atol=1e-4)
             np.testing.assert_allclose(chunked[method][i] / unit, single[method][0] / unit, atol=1e-4)
