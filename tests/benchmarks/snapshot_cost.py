@@ -37,8 +37,7 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   folding 6 ms. A monitor pays the first two once: it keeps the graph, the plan and the compiled pieces. Kept.
 - The guided walk asked for before the plain gradient is copied, so that MXNet computes one while Python asks for
   the other. Kept.
-- Saliency reduced in MXNet, without a copy of (N, C, H, W): the copy and NumPy's maximum are below one per cent of
-  the walk, on every net here. Not kept.
+- Not tried: saliency reduced in MXNet, without a copy of (N, C, H, W); the copy should be small beside the walk.
 - A plain walk for the layer alone ends at the layer anyway; nothing is copied that no method asks for.
 - For Grad-CAM alone, all below the layer runs as one graph without a record.
 - Plain and guided gradient differ from the first activation on and share the forward pass only; so the default
