@@ -98,6 +98,7 @@ for name in {names!r}:
 """
 
 
+@pytest.mark.slow
 def test_maps_without_onednn_are_the_same(tmp_path):
     names = ["resnet18_v1", "vgg11_bn", "squeezenet1.1", "alexnet"]
     here = {}

@@ -26,6 +26,7 @@ def run(*command, **more):
     )
 
 
+@pytest.mark.slow
 def test_the_quick_demo_ends_with_table_pictures_and_the_line_to_watch(tmp_path, capsys):
     assert cli.main(["demo", "--quick", "--logdir", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
@@ -82,6 +83,7 @@ def test_wrong_arguments_end_with_code_2_and_a_reason(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["training_loop.py", "estimator.py"])
+@pytest.mark.slow
 def test_examples_run(name, tmp_path):
     done = run(os.path.join(ROOT, "examples", name), "--logdir", str(tmp_path), "--epochs", "1", timeout=300)
     assert done.returncode == 0, done.stderr

@@ -39,6 +39,7 @@ SHIFT = np.random.RandomState(3).normal(size=(3, 4)).astype(np.float32)
 SCALE = np.float32([[1], [-2], [0.5]])
 
 
+@pytest.mark.slow
 def test_further_inputs_go_with_their_images():
     net, batch = TwoInputs(), images(3, size=16)
     before = state_of(net)

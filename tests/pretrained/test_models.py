@@ -71,6 +71,7 @@ def ratios(net, things):
     return energy(maps, things.masks["object"]) / area_share(things.masks["object"])
 
 
+@pytest.mark.slow
 def test_grad_cam_lies_on_the_object_and_with_random_weights_it_does_not(model, things):
     """Measured: espresso 1.45, missile 1.27, tripod 1.97, moped 1.35, daisy 1.36, palace 1.43, space shuttle
     4.21, helmet 2.55; mean 1.95. Means with random weights: 0.67 to 1.21 over eight seeds of shuffling the

@@ -20,6 +20,7 @@ from vizcallbacks.training.album import Album
 from vizcallbacks.training.question import Question
 
 from ..helpers import events
+from ..helpers.few_passes import with_few_passes
 from ..helpers.nets import images, small_net
 from ..helpers.probes import probe_set
 
@@ -166,7 +167,8 @@ def test_the_monitor_asks_for_no_more_than_it_draws(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("make", [small_net, Eager])
-def test_every_method_answers_as_if_all_ran_on_all_images(make):
+def test_every_method_answers_as_if_all_ran_on_all_images(make, monkeypatch):
+    with_few_passes(monkeypatch)
     net, probe, methods = make(), probe_set(COUNT), (*CAMS, *DRAWN)
     whole = vc.explain(net, probe, methods, targets="label", batch_size=4)
     assert_answers(Question(probe, methods, None, "label", 4, ()), net, whole)

@@ -19,6 +19,7 @@ import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
 from vizcallbacks.regression.snapshot import list_snapshots
 
+from ..helpers.few_passes import with_few_passes
 from ..helpers.nets import state_of
 from ..helpers.probes import probe_set
 from ..helpers.training_bits import Case, Net, fit, loop, unchanged
@@ -122,7 +123,8 @@ def test_an_estimator_fit_ends_in_the_same_bits(name, when, tmp_path):
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_every_method_leaves_the_same_bits(method, tmp_path):
+def test_every_method_leaves_the_same_bits(method, tmp_path, monkeypatch):
+    with_few_passes(monkeypatch)
     name = "hybridized, adam, add, two contexts"
     with monitor_in(tmp_path, methods=(method,)) as monitor:
 

@@ -225,6 +225,7 @@ def test_the_tab_shows_runs_drags_and_keeps_its_state_in_the_window_s_address(pa
 
 
 @needs_browser
+@pytest.mark.slow
 def test_the_tab_tells_what_checks_found_the_failed_run_first_and_names_are_no_html(page, tmp_path):
     probe = hostile_probe()
     for name, mask in (("a", HOSTILE), ("b", "tag")):
@@ -248,6 +249,7 @@ def test_the_tab_tells_what_checks_found_the_failed_run_first_and_names_are_no_h
 
 
 @needs_browser
+@pytest.mark.slow
 def test_the_tab_follows_a_training_and_dark_mode(page, tmp_path):
     run = write_run(tmp_path / "run", PROBE, "object", steps=[0, 1])
     with tensorboard(tmp_path, active) as client:
