@@ -222,7 +222,7 @@ def test_an_interpreter_that_exits_without_close_leaves_all_snapshots(end, code,
 
 
 def test_memory_that_runs_out_in_a_snapshot_leaves_the_training_as_it_was(tmp_path):
-    """MXNet's own error, under a limit that the probe images alone exceed; its engine keeps no part of it."""
+    """MXNet's own error, or oneDNN's, under a limit that the images alone exceed; its engine keeps no part of it."""
     script = """if 1:
         import vizcallbacks.mxnet_door  # opens NumPy's newer releases to MXNet
         import logging, resource, sys, mxnet as mx
@@ -251,7 +251,8 @@ def test_memory_that_runs_out_in_a_snapshot_leaves_the_training_as_it_was(tmp_pa
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, ["None", "1"]), done.stderr
     assert done.stderr.count("WARNING") == len(done.stderr.splitlines()) == 1
-    assert "Failed to allocate CPU Memory" in done.stderr
+    # the second where the memory runs out inside oneDNN
+    assert "Failed to allocate CPU Memory" in done.stderr or "could not create a primitive" in done.stderr
 
 
 # Nets and names out of the ordinary
