@@ -222,7 +222,7 @@ def test_an_interpreter_that_exits_without_close_leaves_all_snapshots(end, code,
 
 
 def test_memory_that_runs_out_in_a_snapshot_leaves_the_training_as_it_was(tmp_path):
-    """MXNet's own error, or oneDNN's, under a limit that the images alone exceed; its engine keeps no part of it."""
+    """MXNet's own error, or oneDNN's, under a limit that the images alone exceed; its engine keeps none of it."""
     script = """if 1:
         import vizcallbacks.mxnet_door  # opens NumPy's newer releases to MXNet
         import logging, resource, sys, mxnet as mx
