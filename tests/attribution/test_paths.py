@@ -15,6 +15,18 @@ from vizcallbacks.attribution.paths import expected_gradients, integrated_gradie
 from ..helpers.closed_form import QuadraticPasses, noise
 from ..helpers.nets import images, small_net
 
+
+class Cubic(QuadraticPasses):
+    """Sum of x^3."""
+
+    def scores(self, batches, count, title):
+        return np.array([(x**3).sum(axis=(1, 2, 3)) for x in batches], np.float32)
+
+    def gradients(self, batches, count, title):
+        for x in batches:
+            yield None, 3 * x**2
+
+
 # Integrated Gradients
 
 
@@ -27,14 +39,6 @@ def test_integrated_gradients_of_a_quadratic_are_exact():
 
 
 def test_the_completeness_gap_is_the_sum_minus_the_rise():
-    class Cubic(QuadraticPasses):
-        def scores(self, batches, count, title):
-            return np.array([(x**3).sum(axis=(1, 2, 3)) for x in batches], np.float32)
-
-        def gradients(self, batches, count, title):
-            for x in batches:
-                yield None, 3 * x**2
-
     # one step: the midpoint rule takes 3 (x / 2)^2 for the mean of 3 t^2 x^2: x^3 3/4 in place of x^3
     maps, notes = integrated_gradients(Cubic(np.float32([[[[2, -1]]]])), steps=1)
     np.testing.assert_allclose(maps, [[[[6, -0.75]]]])
@@ -66,14 +70,6 @@ def test_expected_gradients_of_a_quadratic_are_exact():
 
 
 def test_the_gap_is_the_sum_minus_the_rise_above_the_baselines_mean():
-    class Cubic(QuadraticPasses):
-        def scores(self, batches, count, title):
-            return np.array([(x**3).sum(axis=(1, 2, 3)) for x in batches], np.float32)
-
-        def gradients(self, batches, count, title):
-            for x in batches:
-                yield None, 3 * x**2
-
     # one step each, from 0 and from 1 to 2: 2 * 3 * 1 and 1 * 3 * 1.5^2, in place of 8 - 0 and 8 - 1
     maps, notes = expected_gradients(Cubic(np.float32([[[[2]]]])), np.float32([[[[0]]], [[[1]]]]), steps=1)
     np.testing.assert_allclose(maps, [[[[(6 + 6.75) / 2]]]])

@@ -4,7 +4,7 @@
 
 Makes photographs of noise (JPEG, 640 x 480), explains all of them by the command, and the same crops by
 `vizcallbacks.explain` alone, in batches of the same size; prints seconds of both, their ratio, and the seconds
-that decoding and drawing take by themselves. The net's weights are random.
+that decoding and drawing take alone. The net's weights are random.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ import sys
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet import gluon
 
 import vizcallbacks as vc
 
 from ..helpers.families import FAMILIES, family_net, first, make
+from ..helpers.known_weights import Plain
 from ..helpers.nets import images, state_of
 
 
@@ -60,17 +60,6 @@ def test_families_that_mxnet_cannot_train_with_onednn_are_explained_right_withou
         env={**os.environ, "MXNET_MKLDNN_ENABLED": "0", "MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0"},
         timeout=600,
     )
-
-
-class Plain(gluon.Block):
-    """A plain Block around a net: it has no symbols, and so is recorded."""
-
-    def __init__(self, net):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x):
-        return self.net(x)
 
 
 @pytest.mark.parametrize("route", ["by itself", "recorded"])

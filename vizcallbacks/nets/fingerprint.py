@@ -20,7 +20,7 @@ OTHERS = frozenset(
         *("_cached_graph", "_cached_op", "_cached_op_args", "_in_format", "_out_format", ATTACHED),
     )
 )
-"""Attributes of a block that are no configuration, or are looked at by themselves."""
+"""Attributes of a block that are no configuration, or are compared separately."""
 
 PLAIN = {type(None), bool, int, float, str, bytes, type}
 """What counts by its value; anything else, but for lists, tuples and dicts of these, by its identity."""

@@ -87,7 +87,7 @@ class AttentionMonitor:
         folder); "mlflow" and "wandb", the run of theirs that is open when snapshots begin (curves, overview,
         peaks, checks, and at the end the report page); any object with ``scalar(tag, value, step)``,
         ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
-        has a thread of its own; one that raises is left out, with one warning. Snapshots are kept in any event.
+        has a thread of its own; one that raises is left out, with one warning. Snapshots are always kept.
     keep : "all" or int, >= 4
         For long runs: at most so many snapshots stay on disk, and so in the view: the first, the best, the newest,
         and others evenly spaced; panels are thinned out alike. Curves are of all. See
