@@ -82,9 +82,10 @@ def run(
         for step in range(snapshots):
             _change(net, step)
             monitor.snapshot(net, step)
-            if (step + 1) % min(every, 20) == 0:  # no training gives the drawing time here
+            measured = (step + 1) % every == 0
+            if measured or (step + 1) % 20 == 0:  # no training gives the drawing time here
                 monitor.flush(600)
-            if (step + 1) % every == 0:
+            if measured:
                 usages.append(_usage(step + 1))
                 tell(usages[-1])
     if monitor.failures:

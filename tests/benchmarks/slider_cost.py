@@ -2,9 +2,10 @@
 
 python -m tests.benchmarks.slider_cost report.html [cards] [steps]
 
-The window is made high enough for so many cards (default: 50) to be visible; then the slider goes to and fro.
-Counted is the processor time of the renderer's main thread, of all tasks between two steps: script, style, layout,
-paint and what hands the picture over to the compositor.
+The window is made high enough for so many cards (default: 50) to be visible; then the slider goes to and fro:
+dragged, a step each 40 ms, and resting on each step until the words and numbers have followed. Counted is the
+processor time of the renderer's main thread, of all tasks between two steps: script, style, layout, paint and
+what hands the picture over to the compositor.
 """
 
 from __future__ import annotations
@@ -53,8 +54,11 @@ def make_room(page, cards: int) -> int:
     return height
 
 
+RESTS = {"a step of dragging": 40, "a step that rests": 250}
+"""What is measured -> milliseconds from one step to the next."""
+
 STEPS = """
-const [places, name, done] = arguments;
+const [places, name, rest, done] = arguments;
 const slider = document.querySelector(".player input");
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 (async () => {
@@ -63,7 +67,7 @@ const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
     performance.mark(name);
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     await frame();
-    await new Promise((resolve) => setTimeout(resolve, 250)); // numbers follow a little later
+    await new Promise((resolve) => setTimeout(resolve, rest));
   }
   performance.mark(name);
   done();
@@ -77,6 +81,27 @@ def traced(page) -> list[dict]:
     return [one["params"] for one in found if one["method"] == "Tracing.dataCollected"]
 
 
+def measured(events: list[dict], name: str) -> tuple[list[float], list[float], collections.Counter[str]]:
+    """(each step's longest task, all of each step, the mean of each part) between the marks of a name, in ms."""
+    marks = [one for one in events if one.get("name") == name]
+    (thread,) = {(one["pid"], one["tid"]) for one in marks}
+    times = sorted(one["ts"] for one in marks)
+    own = [one for one in events if (one["pid"], one["tid"]) == thread and one.get("ph") == "X"]
+    longest, each = [0.0] * (len(times) - 1), [0.0] * (len(times) - 1)
+    parts: collections.Counter[str] = collections.Counter()
+    for one in own:
+        place = sum(time <= one["ts"] + one["dur"] for time in times) - 1
+        if not 0 <= place < len(each):
+            continue
+        spent = one.get("tdur", one["dur"]) / 1000
+        if one["name"] == "RunTask":
+            each[place] += spent
+            longest[place] = max(longest[place], spent)
+        elif one["name"] in NAMES:
+            parts[one["name"]] += spent / len(each)
+    return longest, each, parts
+
+
 def main(address: str, cards: int = 50, steps: int = 40) -> None:
     with tempfile.TemporaryDirectory() as profile, browser(profile, trace=CATEGORIES) as page:
         page.open(pathlib.Path(address).resolve().as_uri())
@@ -84,32 +109,22 @@ def main(address: str, cards: int = 50, steps: int = 40) -> None:
         height = make_room(page, cards)
         last = page.run("return Number(document.querySelector('.player input').max)")
         order = [abs(last - (place % (2 * last))) for place in range(steps)]
-        page.driver.execute_async_script(STEPS, order[: 2 * last], "first")  # all is fetched, and compiled
-        page.driver.execute_async_script(STEPS, order, "slider step")
+        page.driver.execute_async_script(
+            STEPS, order[: 2 * last], "first", 250
+        )  # all is fetched, and compiled
+        for name, rest in RESTS.items():
+            page.driver.execute_async_script(STEPS, order, name, rest)
         events = traced(page)
         shown = visible(page)
-    marks = [one for one in events if one.get("name") == "slider step"]
-    (thread,) = {(one["pid"], one["tid"]) for one in marks}
-    times = sorted(one["ts"] for one in marks)
-    own = [one for one in events if (one["pid"], one["tid"]) == thread and one.get("ph") == "X"]
-    tasks = [one for one in own if one["name"] == "RunTask"]
-    each, longest = [0.0] * (len(times) - 1), [0.0] * (len(times) - 1)
-    parts: collections.Counter[str] = collections.Counter()
-    for one in tasks:
-        place = sum(time <= one["ts"] + one["dur"] for time in times) - 1
-        if 0 <= place < len(each):
-            spent = one.get("tdur", one["dur"]) / 1000
-            each[place] += spent
-            longest[place] = max(longest[place], spent)
-    for one in own:
-        if one["name"] in NAMES and times[0] <= one["ts"] < times[-1]:
-            parts[one["name"]] += one.get("tdur", one["dur"]) / 1000 / len(each)
-    print(f"{shown} cards visible in {WIDTH} x {height} px, {len(each)} steps of the slider")
     print(
-        f"main thread, processor time, medians: longest task of a step {statistics.median(longest):.1f} ms, all of"
+        f"{shown} cards visible in {WIDTH} x {height} px; main thread, processor time, medians of {steps} steps"
     )
-    print(f"a step {statistics.median(each):.1f} ms, the words and numbers included that follow it, of which")
-    print(", ".join(f"{name} {parts[name]:.1f}" for name in NAMES if parts[name] >= 0.05))
+    for name in RESTS:
+        longest, each, parts = measured(events, name)
+        print(
+            f"{name}: longest task {statistics.median(longest):.1f} ms, all {statistics.median(each):.1f} ms"
+        )
+        print("  of which " + ", ".join(f"{part} {parts[part]:.1f}" for part in NAMES if parts[part] >= 0.05))
 
 
 if __name__ == "__main__":

@@ -115,18 +115,19 @@ export class Grid {
     if (focused !== null) this.cards.get(focused)?.element.focus();
   }
 
-  /** Maps at once; words and numbers, which cost the browser most, a little later and a few cards in each frame. */
+  /** Maps at once; words and numbers, which cost the browser most, once the step rests, a few cards in each frame. */
   paint() {
     for (const card of this.visible) {
       card.paint();
       this.unsaid.add(card);
     }
-    this.speaking ??= setTimeout(() => this.speak(), PAUSE);
+    clearTimeout(this.resting);
+    cancelAnimationFrame(this.speaking);
+    this.resting = setTimeout(() => this.speak(), PAUSE);
   }
 
   /** The words of the cards that have waited longest. */
   speak() {
-    this.speaking = null;
     for (const card of [...this.unsaid].slice(0, AT_ONCE)) {
       this.unsaid.delete(card);
       if (this.visible.has(card)) card.say();
