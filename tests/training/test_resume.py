@@ -14,6 +14,7 @@ from mxnet.gluon.contrib.estimator import CheckpointHandler, Estimator
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
+from vizcallbacks.training.concepts import concepts_path, load_concepts
 from vizcallbacks.training.fit_locals import Trained, find_trained
 
 from ..helpers import events
@@ -83,6 +84,45 @@ def test_a_fit_resumed_from_a_checkpoint_equals_one_that_was_never_interrupted(t
     fit(tmp_path / "parts", tmp_path / "b", epochs=5, seed=2)
     assert [snapshot.step for snapshot in snapshots(tmp_path / "parts")] == [0, 1, 2, 3, 4, 5]
     assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_concepts_keep_their_colours_when_a_fit_is_resumed(tmp_path):
+    """With this seed their numbers change from epoch to epoch: without the stored ones, colours change as well."""
+    methods = {"methods": ("grad_cam", "feature_factors")}
+    fit(tmp_path / "whole", tmp_path / "a", epochs=4, seed=1, **methods)
+    for name in ("parts", "forgetful", "damaged"):
+        run, checkpoints = tmp_path / name, tmp_path / f"{name}-checkpoints"
+        fit(run, checkpoints, epochs=2, seed=1, **methods)
+        if name == "forgetful":
+            concepts_path(run).unlink()
+        if name == "damaged":
+            concepts_path(run).write_bytes(b"not whole")
+        fit(run, checkpoints, epochs=4, seed=2, **methods)
+    panels = {
+        name: {tag: one for tag, one in last_pictures(tmp_path / name).items() if "panels/" in tag}
+        for name in ("whole", "parts", "forgetful", "damaged")
+    }
+    assert len(panels["whole"]) == 3
+    assert panels["parts"] == panels["whole"]
+    for tag in panels["whole"]:
+        assert panels["forgetful"][tag] != panels["whole"][tag]
+    assert panels["damaged"] == panels["forgetful"]
+
+
+def test_of_damaged_concepts_a_warning_tells(tmp_path, caplog):
+    fit(tmp_path, tmp_path / "a", epochs=1, methods=("grad_cam", "feature_factors"))
+    logger = logging.getLogger("test")
+    assert load_concepts(tmp_path, logger)["feature_factors"].shape == (3, 4, 16, 16)
+    concepts_path(tmp_path).write_bytes(b"not whole")
+    assert load_concepts(tmp_path, logger) == {}
+    (record,) = caplog.records
+    assert record.getMessage().startswith("concepts may have other colours than before: ")
+    assert "is no readable vizcallbacks concepts file" in record.getMessage()
+
+
+def test_a_run_without_concepts_keeps_none(tmp_path):
+    fit(tmp_path / "run", tmp_path / "a", epochs=1)
+    assert not concepts_path(tmp_path / "run").exists()
 
 
 def test_a_fit_by_batches_goes_on_counting_batches(tmp_path):

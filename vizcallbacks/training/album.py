@@ -62,6 +62,8 @@ class Album:
         The method that sheets, overview and measures are of.
     sheets_at : int
         How many snapshots there were when sheets were drawn last.
+    concepts : dict of str to ndarray, (n, concepts, h, w)
+        Method -> maps drawn of the snapshot before: those of the next are put in the same order.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Album:
         self._scales = np.zeros(len(self.shown))
         self._pages = Pages()
         self._newest: Snapshot | None = None
-        self._concepts: dict[str, np.ndarray] = {}
+        self.concepts: dict[str, np.ndarray] = {}
         self.sheets_at = self._history_at = 0
 
     @property
@@ -150,9 +152,9 @@ class Album:
     def _aligned(self, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The maps with their concepts in the order of the snapshot before, so that a concept keeps its colour."""
         concepts = {name: maps[name] for name in maps if METHODS[name].shape == "concepts"}
-        for name in concepts.keys() & self._concepts.keys():
-            concepts[name] = aligned(self._concepts[name], concepts[name])
-        self._concepts = concepts
+        for name in concepts.keys() & self.concepts.keys():
+            concepts[name] = aligned(self.concepts[name], concepts[name])
+        self.concepts = concepts
         return {**maps, **concepts}
 
     def sheets(self, step: int, history: bool = True) -> list[Callable]:

@@ -21,6 +21,7 @@ from ..tensorboard.last_steps import last_steps
 from ..view.report_page import report_path
 from .album import Album
 from .budget import timed
+from .concepts import load_concepts
 from .jobs import Job, Sink
 from .keeping import ALL, Keeping
 from .plan import Plan
@@ -139,6 +140,8 @@ class Journal:
                 jobs = self.album.add(newest, self._stored(newest), report)
                 curves += jobs[:1]
                 pictures.append(jobs[1:] if newest.step > pictures_until else [])
+            if newest is not None:
+                self.album.concepts = load_concepts(self.run, self._logger)
             self.log.open()
             self._pictures.open()
             for one in more:
@@ -179,6 +182,9 @@ class Journal:
         """
         sheets_at, self._report = self.album.sheets_at, report
         curves, *own = self.album.add(taken, drawn, report, predicted)
+        if self.album.concepts:
+            concepts = dict(self.album.concepts)
+            facts = [*facts, lambda sink: self.folder.save_concepts(concepts, taken.step)]
         given_up = self._keeping.add(taken)
         if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
             own = own[len(self.album.panel_tags) :]

@@ -12,7 +12,7 @@ import socket
 import stat
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
 from ..view.report_page import report_path, write_checked
 from ..view.verdicts import forget_verdict, save_verdict
+from .concepts import save_concepts
 
 
 class RunFolder:
@@ -120,6 +121,11 @@ class RunFolder:
         """Write what a check found, as `save` does a snapshot; TensorBoard's tab tells it."""
         self._check_hold()
         save_verdict(self.path, report)
+
+    def save_concepts(self, concepts: Mapping[str, np.ndarray], step: int) -> None:
+        """Write the concepts of a snapshot in the order of their colours, as `save` does the snapshot."""
+        self._check_hold()
+        save_concepts(self.path, concepts, step)
 
     def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
