@@ -12,8 +12,9 @@ places and sizes; the stamp's alpha is the object's mask. For every method of ME
 Of maps with channels, the largest absolute value over them is taken. Of signed maps without channels, pointing
 and energy see the positive part. A map that is all zero is undefined, and left out of the means.
 
-Methods of many passes take 5 to 60 seconds an image, so they get fewer images (``--few``; Score-CAM a quarter of
-that), spread evenly over the set. Below the table, for the others: `vizcallbacks.sanity`, layer after layer.
+Methods of many passes take 5 seconds to some minutes an image, so they get fewer images (``--few``; those of a
+thousand passes and more a quarter of that), spread evenly over the set. Below the table, for the others:
+`vizcallbacks.sanity`, layer after layer.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ GROUNDS = ("astronaut", "camera", "chelsea", "china", "coffee", "flower", "motor
 SIZE = 224
 SIDES = (104, 152)  # of a stamp's longer side, pixels
 MANY_PASSES = [name for name, method in METHODS.items() if not method.is_fast]
+THOUSANDS = ("score_cam", "rise")
 
 
 def main() -> None:
@@ -108,7 +110,7 @@ def main() -> None:
         rows.update(measured(model.net, probe, quick))
     for name in methods:
         if not rows[name]:
-            most = max(1, len(few) // 4) if name == "score_cam" else len(few)
+            most = max(1, len(few) // 4) if name in THOUSANDS else len(few)
             rows.update(measured(model.net, few[pick_evenly(len(few), most)], [name]))
         print(rows[name], flush=True)
     if quick:
