@@ -150,7 +150,7 @@ def test_the_recorded_graph_gives_the_outputs_of_the_net_to_the_bit(name):
     outputs = flat(net(batch))
     before = state_of(net)
     with instrumented(net) as runner:
-        recording, _ = runner._untouched([batch], True, finish=True)
+        recording, _ = runner._untouched.run([batch], True, finish=True)
         compiled = CompiledNet(recording.graph)
         again = compiled.own_values([batch], recording.graph.heads)
     assert len(again) == len(outputs)

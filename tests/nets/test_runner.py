@@ -10,7 +10,7 @@ import pytest
 from mxnet import autograd, gluon
 
 import vizcallbacks as vc
-from vizcallbacks.nets.runner import Runner
+from vizcallbacks.nets.untouched import Untouched
 
 from ..helpers.nets import images, small_net, state_of
 
@@ -290,7 +290,7 @@ def test_errors_other_than_that_it_cannot_be_traced_are_raised(monkeypatch):
 
 
 def test_a_net_that_looks_at_values_is_recorded_for_every_pass_and_another_once(monkeypatch):
-    runs, run = [], Runner._untouched
+    runs, run = [], Untouched.run
 
     def counted(self, inputs, *rest, **more):
         runs.append(inputs[0].shape)
@@ -304,7 +304,7 @@ def test_a_net_that_looks_at_values_is_recorded_for_every_pass_and_another_once(
         def forward(self, x):
             return x * x.shape[1]
 
-    monkeypatch.setattr(Runner, "_untouched", counted)
+    monkeypatch.setattr(Untouched, "run", counted)
     for block, expected in ((Looks, 35), (LooksAtShapes, 1)):
         net = gluon.nn.Sequential()
         net.add(small_net(), block())

@@ -12,7 +12,7 @@ from .blocks import layout_of
 from .compiled import CompiledNet
 from .graph import INPUT, Entry, dependent
 from .passes import Scored
-from .planning import Segment
+from .planning import Segment, Wanted
 from .tape import Pass
 
 
@@ -44,7 +44,7 @@ class Above(Scored):
         compiled, inputs, taps = run.origin
         self._layer, entry = taps[place]
         self._graph = compiled.graph
-        self._plan = compiled.plan([(self._layer, entry)], True, False, False)
+        self._plan = compiled.plan([(self._layer, entry)], Wanted(image=False, guided=False))
         if not all(isinstance(step, Segment) for step in self._plan.steps):
             raise ValueError(
                 f"a function in Python (autograd.Function) is between layer {self._layer.name!r} and the score, "

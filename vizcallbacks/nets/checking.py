@@ -7,6 +7,7 @@ from typing import Any
 
 from .alike import alike, different
 from .compiled import CompiledNet
+from .planning import OUTPUTS_ONLY
 from .record import Recording
 
 
@@ -40,7 +41,7 @@ def check_recorded(
     for mine, (path, own, _) in zip(values, recording.steps):
         if not alike(mine, own):
             raise different(path)
-    run = compiled.forward(inputs, compiled.runs, False, False, False)
+    run = compiled.forward(inputs, compiled.runs, OUTPUTS_ONLY)
     expected = compiled.own_values(inputs, [entry for _, entry in compiled.runs])
     for (layer, mine), own in zip(run.ran, expected):
         if not alike(mine, own):

@@ -15,7 +15,7 @@ from .blocks import ConvLayer
 from .coverage import Coverage
 from .folding import rewritten
 from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
-from .planning import Plan, Plans, Segment
+from .planning import Plan, Plans, Segment, Wanted
 from .tape import Pass, Tape
 
 
@@ -82,14 +82,7 @@ class CompiledNet:
         """Those on which the net's output depends; none if it has several, so that the score decides."""
         return [(layer, entry) for layer, entry in self._runs if entry[0] in self.plans.reached]
 
-    def forward(
-        self,
-        inputs: Sequence,
-        taps: Sequence[tuple[ConvLayer, Entry]],
-        record: bool,
-        image: bool,
-        guided: bool,
-    ) -> Pass:
+    def forward(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Pass:
         """Run the net once, in predict mode.
 
         Parameters
@@ -97,16 +90,15 @@ class CompiledNet:
         inputs : sequence of NDArray
         taps : sequence of (layer, Entry)
             Of `runs`: whose outputs are to be kept.
-        record, image, guided
-            As for `Runner.forward`.
+        wanted : Wanted
 
         Raises
         ------
         ValueError
             If the graph holds what cannot be run right.
         """
-        plan, tape = self.plan(taps, record, image, guided), Tape()
-        images = tape.start(inputs[0]).array if record and image else inputs[0]
+        plan, tape = self.plan(taps, wanted), Tape()
+        images = tape.start(inputs[0]).array if wanted.record and wanted.image else inputs[0]
         given = {
             **self.arrays(plan),
             **{f"{INPUT}{i}": one for i, one in enumerate((images, *inputs[1:]))},
@@ -125,7 +117,7 @@ class CompiledNet:
             with autograd.pause(train_mode=self.in_training):
                 _, found = called(plan.below)
             values.update(zip(plan.below.outputs, found if isinstance(found, list) else [found]))
-            if record:
+            if wanted.record:
                 below = {entry for entry in plan.taps if entry in values}
                 values.update({entry: tape.start(values[entry]).array for entry in below})
         for step in plan.steps:
@@ -141,9 +133,9 @@ class CompiledNet:
         ran = [(layer, value(entry)) for (layer, _), entry in zip(taps, plan.taps)]
         return Pass(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
 
-    def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], record: bool, image: bool, guided: bool) -> Plan:
+    def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Plan:
         """What such a pass runs; made once."""
-        return self.plans.of([entry for _, entry in taps], record, image, guided)
+        return self.plans.of([entry for _, entry in taps], wanted)
 
     def given(self, plan: Plan) -> dict[Entry, Any]:
         """What functions in Python returned that no gradient is wanted of."""

@@ -81,6 +81,7 @@ class Structure:
     Attributes
     ----------
     plans : Plans
+        The graph, and how each kind of pass runs it.
     paths : list of str
         The layers' whose outputs are `plans.runs`.
     regroup : callable
@@ -88,6 +89,7 @@ class Structure:
     wiring : tuple
         What the graph computes, and which layers and blocks run where.
     steps : Steps
+        What each block returns, to be compared with the net's own.
     """
 
     plans: Plans

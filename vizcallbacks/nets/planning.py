@@ -25,12 +25,36 @@ LIMIT = 16
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a pass has to keep for the walks backwards that follow it.
+
+    Attributes
+    ----------
+    record : bool
+        Whether there will be any.
+    image : bool
+        Whether they go down to the image; else to the layers asked for.
+    guided : bool
+        Whether there will be guided ones.
+    """
+
+    record: bool = True
+    image: bool = True
+    guided: bool = True
+
+
+OUTPUTS_ONLY = Wanted(record=False, image=False, guided=False)
+"""No walk follows."""
+
+
+@dataclass(frozen=True)
 class Segment:
     """A piece of a graph, compiled.
 
     Attributes
     ----------
     run : CachedOp
+        From arrays for `variables` to `outputs`.
     variables : list of str
         The names of its inputs, in order.
     sources : dict of str to Entry
@@ -62,6 +86,7 @@ class Plan:
     Attributes
     ----------
     heads : list of Entry
+        What the net returns, in the graph as it is run.
     taps : list of Entry
         Outputs asked for, in the order in which they run.
     folding : Folding
@@ -120,22 +145,21 @@ class Plans:
         """MXNet's symbol of the graph as it is."""
         return symbol_of(self.heads)
 
-    def of(self, taps: Sequence[Entry], record: bool, image: bool, guided: bool) -> Plan:
+    def of(self, taps: Sequence[Entry], wanted: Wanted) -> Plan:
         """How a pass of that kind runs; made once.
 
         Parameters
         ----------
         taps : sequence of Entry
             Of `runs`: what is to be kept.
-        record, image, guided : bool
-            As for `Runner.forward`.
+        wanted : Wanted
 
         Raises
         ------
         ValueError
             If the graph holds what cannot be run right.
         """
-        kind = (tuple(taps), record, image, guided)
+        kind = tuple(taps), wanted
         if kind not in self._made:
             made = self._planned(*kind)
             while len(self._made) >= LIMIT:
@@ -143,8 +167,8 @@ class Plans:
             self._made[kind] = made
         return self._made[kind]
 
-    def _planned(self, wanted: Sequence[Entry], record: bool, image: bool, guided: bool) -> Plan:
-        ends = [*self.heads, *wanted]
+    def _planned(self, taps: Sequence[Entry], wanted: Wanted) -> Plan:
+        ends = [*self.heads, *taps]
         copies, _ = cloned(ends)
         # what a layer returns must stay what it is, whatever is done to the nodes around it
         count = len(self.heads)
@@ -153,16 +177,16 @@ class Plans:
         ends, folding = fold(ends)
         heads, tapped = ends[:count], [mark.inputs[0] for mark in marks]
         nodes = ordered([*heads, *tapped])
-        moving = _moving(nodes, tapped, image) if record else set()
+        moving = _moving(nodes, tapped, wanted.image) if wanted.record else set()
         relus = {node for node in nodes if activation_kind(node) == "relu"}
         calls = [node for node in nodes if node.op == PYTHON]
         given = [
             (node, place) for node in calls if node not in moving for place in range(self._calls[node.name])
         ]
         cuts = {entry for entry in (*heads, *tapped) if entry[0] in moving}
-        if guided or len(cuts) > 1:
+        if wanted.guided or len(cuts) > 1:
             cuts |= _branches(nodes, heads, moving)
-        if guided:
+        if wanted.guided:
             cuts |= {(node, 0) for node in relus & moving}
         cuts |= {entry for node in calls if node in moving for entry in node.inputs if entry[0] in moving}
         frontier = [one for one in _frontier(nodes, [*heads, *tapped], moving) if one not in given]

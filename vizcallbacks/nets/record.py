@@ -28,6 +28,7 @@ class Recording:
     Attributes
     ----------
     graph : NetGraph
+        Of what really ran.
     outputs : list of NDArray
         What the net returned, laid flat.
     again : bool

@@ -25,12 +25,15 @@ class BlockGraph:
     Attributes
     ----------
     run : CachedOp
+        From arrays for `names` to `heads`.
     names : list of str
         Its inputs.
     places : list of int or Parameter
         What they are: an argument by its number, or a parameter.
     heads : list of Entry
+        What the block returns, laid flat.
     runs : list of (layer, Entry)
+        Each run of a layer in it, with its output.
     form : list
         How Gluon nests what it returns.
     """

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from ..mxnet_door import autograd, gluon, mx
+from ..mxnet_door import gluon, mx
 from .alike import alike
 from .blocks import ConvLayer, cells, conv_layers, parameters_of
 from .checking import check_recorded
@@ -19,13 +17,12 @@ from .fingerprint import Fingerprint
 from .graph import Entry
 from .kept import Kept, Structure
 from .plain_words import plain_words
-from .purity import attributes_kept
-from .record import Recording, recorded
-from .recorder import BlockGraph, Recorder
+from .planning import OUTPUTS_ONLY, Wanted
+from .record import Recording
 from .steps import Steps
-from .tape import Pass, marked
+from .tape import Pass
 from .tracing import Tracer, UntraceableError, runs_its_graph, trace, wiring
-from .watching import watched
+from .untouched import Untouched
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,8 +54,6 @@ class Runner:
         Why the net was not traced.
     coverage : Coverage
         Of the last pass.
-    purity : Purity
-        What the net's own code wrote while it ran for passes.
     """
 
     def __init__(
@@ -68,13 +63,9 @@ class Runner:
         self.route: str | None = None
         self.reason = ""
         self.coverage = Coverage()
-        self.purity = Purity()
-        self._paths = dict(blocks)
-        self._thread = threading.get_ident()
-        self._watch: Any = None
+        self._untouched = Untouched(net, blocks)
         self._traced: CompiledNet | None = None
         self._recorded: tuple[Any, bool, CompiledNet] | None = None
-        self._graphs: dict[Any, BlockGraph] = {}
         self._unchecked: Recording | None = None
         self._fitting: dict[tuple, bool] = {}
 
@@ -89,9 +80,14 @@ class Runner:
         return self.coverage.relus
 
     @property
+    def purity(self) -> Purity:
+        """What the net's own code wrote while it ran for passes."""
+        return self._untouched.purity
+
+    @property
     def watch(self) -> Any:
         """Whom blocks tell what they return, in the thread that runs the passes; None between passes."""
-        return self._watch if threading.get_ident() == self._thread else None
+        return self._untouched.watch
 
     def forward(
         self,
@@ -123,7 +119,7 @@ class Runner:
         """
         inputs = [one.as_nd_ndarray() for one in (images, *extra)]
         taps = self._taps(self._compiled(inputs), layers)
-        return self._run(inputs, taps, record, image, guided)
+        return self._run(inputs, taps, Wanted(record, image, guided))
 
     def forward_to_last(
         self, images: Any, extra: Sequence = (), *, image: bool = True, guided: bool = True
@@ -133,12 +129,12 @@ class Runner:
 
         Where the graph does not tell which that is, all are kept.
         """
-        inputs = [one.as_nd_ndarray() for one in (images, *extra)]
+        inputs, wanted = [one.as_nd_ndarray() for one in (images, *extra)], Wanted(True, image, guided)
         for layer, entry in reversed(self._compiled(inputs).reached()):
-            run = self._run(inputs, [(layer, entry)], True, image, guided)
+            run = self._run(inputs, [(layer, entry)], wanted)
             if cells(layer, run.ran[0][1].shape) > 1:
                 return run
-        return self._run(inputs, self._compiled(inputs).runs, True, image, guided)
+        return self._run(inputs, self._compiled(inputs).runs, wanted)
 
     def runs(self, images: Any, extra: Sequence = ()) -> list[tuple[ConvLayer, Entry]]:
         """The runs of layers that depend on the image, in their order, with their outputs in the net's graph."""
@@ -167,20 +163,13 @@ class Runner:
                 )
         return [run for run in compiled.runs if run[0] in layers]
 
-    def _run(
-        self,
-        inputs: Sequence,
-        taps: Sequence[tuple[ConvLayer, Entry]],
-        record: bool,
-        image: bool,
-        guided: bool,
-    ) -> Pass:
+    def _run(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Pass:
         compiled = self._compiled(inputs)
-        run = compiled.forward(inputs, taps, record, image, guided)
+        run = compiled.forward(inputs, taps, wanted)
         recording, self._unchecked = self._unchecked, None
         if recording is not None:
-            check_recorded(compiled, recording, inputs, run.outputs, self._paths)
-        if record:
+            check_recorded(compiled, recording, inputs, run.outputs, self._untouched.paths)
+        if wanted.record:
             self.coverage = compiled.coverage
         return run
 
@@ -225,9 +214,8 @@ class Runner:
                 context = inputs[0].ctx
                 arrays = {one.name: one.data(context) for one in parameters_of(self.blocks)}
                 return CompiledNet(known.graph(layers, arrays), known.plans)
-        with self._unchanged():
-            tracer = Tracer()
-            graph = self._told(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
+        tracer = Tracer()
+        graph = self._untouched.traced(tracer, lambda: trace(self.net, tracer, len(inputs), inputs[0].ctx))
         if self.kept is None or fingerprint is None:
             compiled = CompiledNet(graph)
             self._compare(compiled, inputs, Steps(graph.steps))
@@ -247,11 +235,11 @@ class Runner:
         if checked is not None and last is not None and last[0] is checked[0] and last[1] == checked[1]:
             return
         first = [one[:1] for one in inputs]
-        own, recorder = self._untouched(first, recording)
+        own, recorder = self._untouched.run(first, recording)
         if recording and recorder.modes:
             raise UntraceableError(recorder.modes[0])
         try:
-            mine = compiled.forward(first, [], False, False, False).outputs
+            mine = compiled.forward(first, [], OUTPUTS_ONLY).outputs
         except mx.MXNetError as error:
             if not recording:
                 raise
@@ -265,53 +253,8 @@ class Runner:
 
     def _record(self, inputs: Sequence) -> CompiledNet:
         self._recorded = None
-        recording, _ = self._untouched(inputs, True, finish=True)
+        recording, _ = self._untouched.run(inputs, True, finish=True)
         compiled = CompiledNet(recording.graph)
         self._recorded = (list(inputs), recording.again, compiled)
         self._unchecked = recording
         return compiled
-
-    def _untouched(self, inputs: Sequence, record: bool, finish: bool = False) -> tuple[Any, Recorder]:
-        """Run the net itself, and put back what it writes.
-
-        Returns
-        -------
-        outputs, or with `finish` the Recording
-        Recorder
-        """
-        recorder = Recorder(self._paths, self._graphs, self._told)
-        context = inputs[0].ctx
-        recorder.parameters(
-            [one.data(context) for one in parameters_of(self.blocks) if one._stype == "default"]
-        )
-        leaves = [marked(one) if record else one for one in inputs]
-        given = [one.as_np_ndarray() for one in leaves] if mx.util.is_np_array() else leaves
-        with self._unchanged():
-            try:
-                with watched(recorder), (autograd.record if record else autograd.pause)(train_mode=False):
-                    outputs = self._told(recorder, lambda: self.net(*given))
-                found = recorded(recorder, outputs, leaves) if finish else outputs
-            finally:
-                try:
-                    self.purity += Purity(tuple(recorder.writes.put_back()))
-                except BaseException:  # a signal's, half-way through: once more, then raise
-                    recorder.writes.put_back()
-                    raise
-        return found, recorder
-
-    def _told(self, watch: Any, run: Callable[[], Any]) -> Any:
-        """Run something while blocks tell `watch`."""
-        before, self._watch = self._watch, watch
-        try:
-            return run()
-        finally:
-            self._watch = before
-
-    @contextmanager
-    def _unchanged(self) -> Iterator[None]:
-        found: list[str] = []
-        try:
-            with attributes_kept(self.blocks, found):
-                yield
-        finally:
-            self.purity += Purity(tuple(found))

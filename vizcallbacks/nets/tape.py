@@ -9,59 +9,19 @@ last to the first, hands each the gradient that has arrived at its leaf, and may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..mxnet_door import autograd, mx
-from .graph import Entry, ordered, read
-from .operators import differentiable
+from .graph import ordered
+from .pieces import Leaf, Piece, added, backward_by_hand, backward_of, marked, record_of, starts_of
 
 
 class IndependentError(ValueError):
     """The score does not depend on where the record starts: the image, or the layers asked for."""
-
-
-@dataclass(frozen=True, eq=False)
-class Leaf:
-    """The start of a piece of record.
-
-    Attributes
-    ----------
-    array : NDArray
-        What the net goes on with.
-    name : str
-        MXNet's name for it in recorded graphs ("var17").
-    """
-
-    array: Any
-    name: str
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """A piece of record: from the leaves that it starts at to the outputs behind which it is cut.
-
-    Attributes
-    ----------
-    backward : callable
-        (gradients that arrived at the leaves of `outputs`, None where none did) -> those of `inputs`.
-    inputs : tuple of Leaf
-    leaves : tuple of Leaf
-        The same values as its outputs, the starts of later pieces; empty for the score.
-    rectified : bool
-        Whether a guided walk lets only positive gradient into this piece.
-    compiled : bool
-        Whether it is one compiled graph: its backward pass puts each gradient into an array of its own.
-    """
-
-    backward: Callable[[list], list]
-    inputs: tuple[Leaf, ...]
-    leaves: tuple[Leaf, ...]
-    rectified: bool = False
-    compiled: bool = False
 
 
 @dataclass
@@ -126,7 +86,7 @@ class Tape:
         if not inputs:
             return output.detach()  # MXNet crashes on a record along which there is no gradient at all
         leaf = self.start(output)
-        self._pieces.append(Piece(_through(output, inputs), inputs, (leaf,), rectified, compiled=True))
+        self._pieces.append(Piece(backward_of(output, inputs), inputs, (leaf,), rectified, compiled=True))
         return leaf.array
 
     def call(self, function: Any, outputs: Sequence, sources: Sequence) -> list:
@@ -151,7 +111,7 @@ class Tape:
             return [output.detach() for output in outputs]
         made = tuple(self.start(output) for output in outputs)
         inputs = tuple(leaf for leaf in leaves if leaf is not None)
-        self._pieces.append(Piece(_by_hand(function, outputs, places), inputs, made))
+        self._pieces.append(Piece(backward_by_hand(function, outputs, places), inputs, made))
         return [leaf.array for leaf in made]
 
     def close(self, score: Any) -> None:
@@ -162,8 +122,8 @@ class Tape:
         ValueError
             If the score does not depend on the input, or pools in a way that has no right gradient.
         """
-        heads = _record_of(score)
-        inputs = _sources(heads, self._leaves)
+        heads = record_of(score)
+        inputs = starts_of(heads, self._leaves)
         if not inputs:
             raise IndependentError(
                 "the target's score does not depend on the net's input, so it has no gradient; "
@@ -176,8 +136,8 @@ class Tape:
                     "1.9.1 (apache/mxnet#10994); take the maximum over axes, outputs.max(axis=...), instead"
                 )
         ones = mx.nd.ones(score.shape, ctx=score.ctx, dtype=score.dtype)
-        through = _through(score, inputs)
-        self._pieces.append(Piece(lambda _: through([ones]), inputs, ()))
+        backward = backward_of(score, inputs)
+        self._pieces.append(Piece(lambda _: backward([ones]), inputs, ()))
 
     def reached(self, arrays: Iterable, through: bool = False) -> list[bool]:
         """Whether the score that closed the tape depends on each of the leaves' `arrays`.
@@ -239,7 +199,7 @@ class Tape:
                 heads = [mx.nd.Activation(heads[0], act_type="relu", out=heads[0] if own else None)]
             for leaf, part in zip(piece.inputs, piece.backward(heads)):
                 known = gradients.get(leaf.name)
-                gradients[leaf.name] = part if known is None else _sum(known, part, piece.compiled)
+                gradients[leaf.name] = part if known is None else added(known, part, piece.compiled)
             if last:
                 del self._pieces[index]
         return [
@@ -251,57 +211,3 @@ class Tape:
 
     def _made_by(self, leaf: Leaf) -> int:
         return next((i for i, piece in enumerate(self._pieces) if leaf in piece.leaves), -1)
-
-
-def marked(array: Any):
-    """A view of an array from which MXNet records, whose gradient goes nowhere."""
-    leaf = array.detach()
-    # MXNet wants a buffer for the gradient; it stays empty, and so takes no memory, as walks get their own
-    autograd.mark_variables([leaf], [mx.nd.empty(leaf.shape, ctx=leaf.ctx, dtype=leaf.dtype)])
-    return leaf
-
-
-def _sources(heads: Sequence[Entry], leaves: Mapping[str, Leaf]) -> tuple[Leaf, ...]:
-    """The leaves from which a gradient of the heads comes."""
-    reach = differentiable(heads)
-    names = dict.fromkeys(node.name for node in ordered(heads) if node.is_variable and node in reach)
-    return tuple(leaves[name] for name in names if name in leaves)
-
-
-def _through(output: Any, inputs: tuple[Leaf, ...]) -> Callable[[list], list]:
-    arrays = [leaf.array for leaf in inputs]
-
-    def backward(heads: list) -> list:
-        # in train mode: only there does a BatchNorm that a block runs on the batch's own statistics
-        # differentiate these; all other operators of the pass are the same in both modes
-        return autograd.grad([output], arrays, heads, retain_graph=True, train_mode=True)
-
-    return backward
-
-
-def _by_hand(function: Any, outputs: Sequence, places: list[int]) -> Callable[[list], list]:
-    def backward(heads: list) -> list:
-        given = [mx.nd.zeros_like(out) if head is None else head for head, out in zip(heads, outputs)]
-        # a copy by NumPy, in the plain layout: MXNet may free what it hands to Python in oneDNN's
-        plain = [mx.nd.array(one.asnumpy(), ctx=one.ctx, dtype=one.dtype) for one in given]
-        with autograd.pause(train_mode=False):
-            found = function.backward(*plain)
-        found = [found] if isinstance(found, mx.nd.NDArray) else list(found)
-        return [found[place].copy() for place in places]
-
-    return backward
-
-
-def _sum(known: Any, part: Any, compiled: bool):
-    # elemwise_add, unlike +, keeps oneDNN's layouts
-    return mx.nd.elemwise_add(known, part, out=known if compiled else None)
-
-
-def _record_of(array: Any) -> list[Entry]:
-    """The graph of an array's record; none if it has none."""
-    try:
-        return read(autograd.get_symbol(array))
-    except mx.MXNetError as error:
-        if "not part of a computation graph" in str(error):
-            return []
-        raise

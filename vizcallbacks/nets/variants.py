@@ -16,6 +16,7 @@ from .compiled import CompiledNet
 from .folding import fold, rewritten
 from .graph import Entry, Node, cloned, ordered
 from .graph import replace as replaced
+from .planning import Wanted
 from .tape import Pass
 
 
@@ -60,7 +61,7 @@ def walked(
     NDArray, (n,)
         The scores.
     """
-    run = compiled.forward(inputs, [(entry, entry) for entry in taps], True, True, guided)
+    run = compiled.forward(inputs, [(entry, entry) for entry in taps], Wanted(guided=guided))
     with autograd.record(train_mode=False):
         score = choose(run.outputs).as_nd_ndarray()
     run.tape.close(score)

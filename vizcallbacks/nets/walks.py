@@ -11,6 +11,7 @@ import numpy as np
 from ..mxnet_door import autograd, mx
 from .compiled import CompiledNet
 from .intercepts import intercepts_of
+from .planning import OUTPUTS_ONLY
 from .relevance import related
 from .rescale import REFERENCE, rescaled
 from .straight import straightened
@@ -111,7 +112,7 @@ class Walks:
         form = variant(self._compiled, rescaled(heads), {**arrays, REFERENCE: given})
         run, score = walked(form, self._inputs, self._choose)
         (found,) = run.tape.walk([run.images], last=True)
-        run = self._compiled.forward([given, *self._inputs[1:]], [], False, False, False)
+        run = self._compiled.forward([given, *self._inputs[1:]], [], OUTPUTS_ONLY)
         with autograd.pause(train_mode=False):
             then = self._choose(run.outputs)
         return found, score.asnumpy(), then.asnumpy()
