@@ -10,6 +10,8 @@ import pytest
 from mxnet import autograd, gluon
 
 import vizcallbacks as vc
+from vizcallbacks.nets import walks
+from vizcallbacks.nets.variants import prepared
 
 from ..helpers.families import FAMILIES, family_net, first
 from ..helpers.known_weights import CURVED, SOME, Plain, act, conv, dense, in_a_row, pixels
@@ -169,6 +171,22 @@ def test_a_batch_equals_its_images_one_by_one():
                 np.testing.assert_allclose(
                     one[method][i] / unit, single[method][0] / unit, atol=1e-4, err_msg=method
                 )
+
+
+def test_a_form_of_the_net_is_made_once_for_all_batches_of_a_call(monkeypatch):
+    net, batch = small_net(hybridize=True), images(5, size=16)
+    made = []
+    monkeypatch.setattr(walks, "prepared", lambda net: made.append(net) or prepared(net))
+    whole = vc.explain(net, batch, ALL, targets=[0, 1, 2, 3, 0])
+    assert len(made) == len(ALL)
+    parts = vc.explain(net, batch, ALL, targets=[0, 1, 2, 3, 0], batch_size=2)  # the last batch is smaller
+    assert len(made) == 2 * len(ALL)
+    for method in ALL:
+        unit = np.abs(whole[method]).max()
+        np.testing.assert_allclose(parts[method] / unit, whole[method] / unit, atol=1e-6, err_msg=method)
+    net[0].weight.set_data(-net[0].weight.data())
+    other = vc.explain(net, batch, ALL, targets=[0, 1, 2, 3, 0])
+    assert all(not np.allclose(other[method], whole[method]) for method in ALL)  # no value is kept
 
 
 def test_nothing_of_the_net_or_the_random_streams_moves():

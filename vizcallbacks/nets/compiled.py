@@ -7,7 +7,7 @@ in Python with a backward of its own (`autograd.Function`) stands between two se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from ..mxnet_door import autograd, mx
@@ -28,6 +28,11 @@ class CompiledNet:
         Its ``arrays`` record no gradient.
     plans : Plans, optional
         Of the graph, where it is known already.
+
+    Attributes
+    ----------
+    forms : dict
+        Other forms of the net that `walks` has made of it, so that all batches use the same.
     """
 
     def __init__(self, graph: NetGraph, plans: Plans | None = None) -> None:
@@ -36,6 +41,7 @@ class CompiledNet:
             counts = {name: len(outputs) for name, (_, outputs) in graph.calls.items()}
             plans = Plans(graph.heads, [entry for _, entry in graph.runs], counts)
         self.plans = plans
+        self.forms: dict[Hashable, tuple[CompiledNet, Any]] = {}
         self._arrays: dict[int, tuple[Plan, dict[str, Any]]] = {}
         self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in plans.of_image]
 

@@ -13,15 +13,14 @@ from .graph import INPUT, Entry, Node, cloned, dependent, ordered
 from .roles import refusal, role_of
 from .variants import kept, op, passing, summed
 
-REFERENCE = "vizcallbacks_reference"
-"""Name of the variable that holds the reference images."""
-
 NEAR = 1e-6
 """Differences smaller than this share of the values are rounding; the derivative takes the ratio's place."""
 
 
-def rescaled(heads: Sequence[Entry]) -> list[Entry]:
+def rescaled(heads: Sequence[Entry], name: str) -> list[Entry]:
     """The heads of a graph, which is changed, with multipliers in the place of derivatives.
+
+    `name`: of the variable that will hold the reference images.
 
     Raises
     ------
@@ -30,7 +29,7 @@ def rescaled(heads: Sequence[Entry]) -> list[Entry]:
     """
     moving = dependent(heads, f"{INPUT}0")
     nodes = ordered(heads)
-    reference = Node("null", REFERENCE)
+    reference = Node("null", name)
     still = {entry: entry for node in nodes for entry in node.inputs if entry[0] not in moving}
     images = [node for node in nodes if node.is_variable and node in moving]
     _, copies = cloned(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from ..mxnet_door import autograd, mx
 from .compiled import CompiledNet
+from .graph import INPUT
 from .intercepts import intercepts_of
 from .planning import OUTPUTS_ONLY
 from .relevance import related
-from .rescale import REFERENCE, rescaled
+from .rescale import rescaled
 from .straight import straightened
 from .variants import prepared, variant, walked
 
@@ -60,17 +61,14 @@ class Walks:
 
     def deconvolved(self) -> np.ndarray:
         """What comes down to the image if ReLUs let positive gradient pass and nothing else, (n, C, H, W)."""
-        heads, arrays = prepared(self._compiled)
-        form = variant(self._compiled, straightened(heads), arrays)
+        form, _ = self._form("deconvnet", lambda heads, arrays: (straightened(heads), None))
         run, _ = walked(form, self._inputs, self._choose, guided=True)
         return run.tape.walk([run.images], guided=True, last=True)[0]
 
     def decomposed(self) -> Decomposition:
         """The score's parts by the image and by each operator that adds something."""
-        heads, arrays = prepared(self._compiled)
-        found = intercepts_of(heads, arrays)
+        form, found = self._form("full_grad", lambda heads, arrays: (heads, intercepts_of(heads, arrays)))
         taps = list(dict.fromkeys(entry for one in found for entry in one.taps))
-        form = variant(self._compiled, heads, arrays)
         run, score = walked(form, self._inputs, self._choose, taps)
         values = [value for _, value in run.ran]
         gradient, *gradients = run.tape.walk([run.images, *values], last=True)
@@ -105,12 +103,11 @@ class Walks:
         ValueError
             If an operator of the net has no rule.
         """
-        heads, arrays = prepared(self._compiled)
-        first = self._inputs[0]
+        first, name = self._inputs[0], f"{INPUT}{len(self._inputs)}"
         values = np.broadcast_to(np.asarray(reference, np.float32), self.images.shape)
         given = mx.nd.array(values, ctx=first.ctx, dtype=first.dtype)
-        form = variant(self._compiled, rescaled(heads), {**arrays, REFERENCE: given})
-        run, score = walked(form, self._inputs, self._choose)
+        form, _ = self._form("deep_lift", lambda heads, arrays: (rescaled(heads, name), None))
+        run, score = walked(form, [*self._inputs, given], self._choose)
         (found,) = run.tape.walk([run.images], last=True)
         run = self._compiled.forward([given, *self._inputs[1:]], [], OUTPUTS_ONLY)
         with autograd.pause(train_mode=False):
@@ -138,8 +135,23 @@ class Walks:
         ValueError
             If an operator of the net has no rule.
         """
-        heads, arrays = prepared(self._compiled)
-        form = variant(self._compiled, related(heads, epsilon, biases), arrays)
+        form, _ = self._form(
+            ("lrp", epsilon, biases), lambda heads, arrays: (related(heads, epsilon, biases), None)
+        )
         run, score = walked(form, self._inputs, self._choose)
         (found,) = run.tape.walk([run.images], last=True)
         return found, score.asnumpy()
+
+    def _form(
+        self, name: Hashable, make: Callable[[list, dict], tuple[list, Any]]
+    ) -> tuple[CompiledNet, Any]:
+        """Another form of the net, and what was found of it; made once for all batches that run the same graph.
+
+        `make` takes the prepared heads and arrays, and returns the form's heads and what it found.
+        """
+        forms = self._compiled.forms
+        if name not in forms:
+            heads, arrays = prepared(self._compiled)
+            heads, found = make(heads, arrays)
+            forms[name] = variant(self._compiled, heads, arrays), found
+        return forms[name]
