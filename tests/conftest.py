@@ -1,4 +1,4 @@
-"""What holds for every test: Ctrl-C works, random streams start from 0."""
+"""What holds for every test: Ctrl-C works, random streams start from 0. And the quick demo, for several rooms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from vizcallbacks.mxnet_door import gluoncv_model_zoo, mx
+
+from .helpers.demo_training import run_demo
+from .helpers.once import once
 
 gluoncv_model_zoo()  # tests import GluonCV by its own name, and its warnings would be errors
 
@@ -23,3 +26,9 @@ def _seeded():
     random.seed(0)
     np.random.seed(0)
     mx.random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def quick_demo(tmp_path_factory):
+    """The quick demo, as `run_demo` leaves it."""
+    return once(tmp_path_factory, "quick-demo", lambda folder: run_demo(folder, "--quick"))

@@ -11,20 +11,17 @@ from vizcallbacks import cli
 from vizcallbacks.demo import run as demo
 from vizcallbacks.regression.snapshot import list_snapshots
 
-from ..helpers.demo_training import train
-
-EPOCHS = 5
+from ..helpers.demo_training import EPOCHS, train
 
 
 @pytest.mark.slow
-def test_the_biased_network_is_stopped_and_fails_the_check_that_honest_ones_pass(tmp_path, capsys):
+def test_the_biased_network_is_stopped_and_fails_the_check_that_honest_ones_pass(trained, tmp_path, capsys):
     probe = demo.probe_set()
     assert len(probe) == 200
-    runs = {name: str(tmp_path / name) for name in ("first", "second", "third", "biased")}
+    runs = {name: str(tmp_path / name) for name in ("third", "biased")}
     baseline = str(tmp_path / "baseline.npz")
-    for seed, name in enumerate(("first", "second")):
-        train("honest", seed, probe, runs[name], EPOCHS)
-    assert cli.main(["accept", runs["first"], runs["second"], "--out", baseline]) == 0
+    first, second = (str(trained("honest", seed)) for seed in (0, 1))
+    assert cli.main(["accept", first, second, "--out", baseline]) == 0
 
     alarm = {
         "baseline": baseline,

@@ -1,7 +1,9 @@
-"""The demo's network, trained and watched as the demo does it."""
+"""The demo, and its networks trained and watched as the demo does it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from dataclasses import replace
 
@@ -10,7 +12,20 @@ from mxnet import gluon
 from mxnet.gluon.contrib.estimator import Estimator
 
 import vizcallbacks as vc
+from vizcallbacks import cli
 from vizcallbacks.demo import clever_hans
+
+EPOCHS = (
+    5  # of trainings that several tests look at; the demo has 8, and tells its networks apart by then, too
+)
+
+
+def run_demo(folder, *options):
+    """The command; its log folder is "runs", beside it "printed.txt" and "facts.json" tell what came of it."""
+    line = ["demo", "--logdir", str(folder / "runs"), "--json", str(folder / "facts.json"), *options]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert cli.main(line) == 0
+    (folder / "printed.txt").write_text(printed.getvalue())
 
 
 def train(name, seed, probe, folder, epochs, **options):

@@ -41,6 +41,13 @@ def delete(run) -> None:
         shutil.rmtree(run, ignore_errors=True)
 
 
+def wait_for_release(run) -> None:
+    """Until somebody makes the file "released" beside the run's folder."""
+    until = time.monotonic() + 100
+    while not run.with_name("released").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 FAULTS = {
     "none": lambda run: None,
     "deleted": delete,
@@ -48,7 +55,7 @@ FAULTS = {
     "unwritable from the start": lambda run: None,
     "full": lambda run: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY)),
     "killed": lambda run: os.kill(os.getpid(), signal.SIGKILL),
-    "slow": lambda run: time.sleep(1.0),
+    "held": wait_for_release,
 }
 """What happens to the run's folder, or the process, at the end of the second epoch."""
 

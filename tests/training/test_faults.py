@@ -143,7 +143,11 @@ def test_after_kill_9_every_file_is_whole_and_the_run_goes_on(tmp_path):
 
 def test_two_trainings_of_the_same_second_and_folder_one_is_refused_and_nothing_overwritten(tmp_path):
     run = tmp_path / "run"
-    both = [start(run, "slow") for _ in range(2)]
+    both = [start(run, "held") for _ in range(2)]
+    until = time.monotonic() + 100
+    while all(process.poll() is None for process in both) and time.monotonic() < until:
+        time.sleep(0.05)
+    (tmp_path / "released").touch()  # one of them has been refused; the other may go on
     ends = [process.communicate(timeout=120) for process in both]
     codes = [process.returncode for process in both]
     assert sorted(codes) == [0, 1], ends

@@ -9,7 +9,7 @@ import time
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet.gluon.contrib.estimator import BatchEnd, CheckpointHandler, EpochEnd
+from mxnet.gluon.contrib.estimator import CheckpointHandler, EpochEnd
 
 import vizcallbacks as vc
 from vizcallbacks.regression.snapshot import list_snapshots
@@ -111,9 +111,14 @@ def test_snapshots_beyond_their_share_of_the_time_are_left_out_which_is_said_onc
 
 
 def test_snapshots_within_their_share_of_the_time_are_all_taken(tmp_path, caplog):
-    class Training(BatchEnd):
-        def batch_end(self, estimator, *args, **kwargs):
-            time.sleep(0.4)
+    """Each epoch takes several times as long as the snapshot before it, however busy the machine is."""
+
+    class Training(EpochEnd):
+        began = time.monotonic()
+
+        def epoch_end(self, estimator, *args, **kwargs):
+            time.sleep(0.4 + 3 * (time.monotonic() - self.began))
+            self.began = time.monotonic()
 
     handler = vc.AttentionHandler(probe_set(1), tmp_path, methods="grad_cam", max_overhead=0.9)
     fit([handler, Training()], epochs=2, log=caplog.handler)

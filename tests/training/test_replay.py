@@ -268,8 +268,8 @@ def start(folder, text, *arguments):
 
 
 def test_a_replay_that_is_killed_goes_on_where_it_was(trained, tmp_path):
-    slow = "told=lambda *words: __import__('time').sleep(2),"
-    process = start(tmp_path, script(trained, tmp_path / "run", slow))
+    hold = "told=lambda total, taken, when: taken == 2 and __import__('time').sleep(600),"
+    process = start(tmp_path, script(trained, tmp_path / "run", hold))
     until = time.monotonic() + 120
     while not (tmp_path / "run/attention/snapshot-00000002.npz").exists():
         assert time.monotonic() < until

@@ -245,9 +245,12 @@ def test_ctrl_c_at_any_moment_leaves_the_net_as_it_was():
         vc.explain(net, probe, SEVERAL, batch_size=2)
 
     explain()
-    began = time.perf_counter()
-    explain()
-    length = time.perf_counter() - began
+    lengths = []
+    for _ in range(3):  # the shortest: one that the machine held up would let most signals come too late
+        began = time.perf_counter()
+        explain()
+        lengths.append(time.perf_counter() - began)
+    length = min(lengths)
     before, caught = state_of(net), 0
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:

@@ -3,16 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from ..helpers.browser import browser
+from ..helpers.once import once
 
 AXE = "axe-core@4.14.1"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +33,9 @@ def page(_chromium):
 
 
 @pytest.fixture(scope="session")
-def demo_runs(tmp_path_factory):
+def demo_runs(quick_demo):
     """The folder of a quick demo: two networks that were really trained and watched, and the page over both."""
-    folder = tmp_path_factory.mktemp("demo")
-    line = [sys.executable, "-W", "ignore", "-m", "vizcallbacks", "demo", "--quick", "--logdir", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(line, check=True, capture_output=True, timeout=600, env=environment)
-    return folder
+    return quick_demo / "runs"
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +44,14 @@ def axe(tmp_path_factory):
     known = os.environ.get("AXE_CORE")
     if known:
         return Path(known).read_text(encoding="utf-8")
-    folder = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    if (
-        npm is None
-        or subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True).returncode
-    ):
+
+    def pack(into):
+        if shutil.which("npm"):
+            subprocess.run(["npm", "pack", "--silent", AXE], cwd=into, capture_output=True)
+
+    folder = once(tmp_path_factory, "axe", pack)
+    archive = next(folder.glob("*.tgz"), None)
+    if archive is None:
         pytest.skip(f"needs axe.min.js in $AXE_CORE, or npm, which did not give {AXE}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as packed:
+    with tarfile.open(archive) as packed:
         return packed.extractfile("package/axe.min.js").read().decode()
