@@ -102,6 +102,10 @@ def measured(events: list[dict], name: str) -> tuple[list[float], list[float], c
     return longest, each, parts
 
 
+def told(times: list[float]) -> str:
+    return f"{statistics.median(times):.1f} ms ({max(times):.1f})"
+
+
 def main(address: str, cards: int = 50, steps: int = 40) -> None:
     with tempfile.TemporaryDirectory() as profile, browser(profile, trace=CATEGORIES) as page:
         page.open(pathlib.Path(address).resolve().as_uri())
@@ -118,12 +122,11 @@ def main(address: str, cards: int = 50, steps: int = 40) -> None:
         shown = visible(page)
     print(
         f"{shown} cards visible in {WIDTH} x {height} px; main thread, processor time, medians of {steps} steps"
+        " (and the largest)"
     )
     for name in RESTS:
         longest, each, parts = measured(events, name)
-        print(
-            f"{name}: longest task {statistics.median(longest):.1f} ms, all {statistics.median(each):.1f} ms"
-        )
+        print(f"{name}: longest task {told(longest)}, all {told(each)}")
         print("  of which " + ", ".join(f"{part} {parts[part]:.1f}" for part in NAMES if parts[part] >= 0.05))
 
 

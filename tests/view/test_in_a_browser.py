@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -72,6 +73,45 @@ def test_dragging_the_slider_moves_all_images_and_charts(view):
     assert view.pixels(".card .heat") != before
     assert view.run("return document.querySelector('.cursor').getAttribute('x1')") != cursor
     assert "step=0" in view.wait("return location.hash.includes('step=0') && location.hash")
+
+
+DRAG = """
+const [steps, done] = arguments, slider = document.querySelector(".player input");
+const last = Number(slider.max), cards = [...document.querySelectorAll(".card")];
+const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+const said = (card) => card.querySelector(".energy b").textContent;
+(async () => {
+  const seen = cards.map((card) => ({ card, said: said(card), still: 0, longest: 0 }));
+  for (let i = 0; i < steps; i++) {
+    slider.value = last - 1 - (i % last);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    await frame();
+    for (const one of seen) {
+      one.still = said(one.card) === one.said ? one.still + 1 : 0;
+      one.said = said(one.card);
+      one.longest = Math.max(one.longest, one.still);
+    }
+  }
+  done(seen.map((one) => one.longest));
+})();
+"""
+"""Drags the slider so many steps, one a frame; for each card, the most steps over which its number stayed."""
+
+
+def test_numbers_stay_close_behind_a_long_drag_and_are_those_of_the_step_where_it_rests(view):
+    view.size(1400, 5600)
+    view.run("document.querySelector('.more').click()")
+    # all of them in reach of the window
+    view.wait("return [...document.querySelectorAll('.card .heat')].filter((one) => one.drawn).length === 60")
+    view.settle()
+    behind = view.driver.execute_async_script(DRAG, 90)
+    assert len(behind) == COUNT
+    assert max(behind) <= 20  # six cards a step; a drag's step may show the same number as the one before
+    last = int(label(view).split()[1])
+    taken = vc.Run(_folder(view) / "biased").snapshot(last).measures["energy/object"]
+    wanted = [float(taken[int(name.split()[1])]) for name in names(view)]
+    numbers = "[...document.querySelectorAll('.card')].map((card) => card.querySelector('.energy b').textContent)"
+    view.wait(f"return {numbers}.every((text, i) => Math.abs(text - arguments[0][i]) < 0.001)", wanted)
 
 
 def test_playing_goes_from_the_first_to_the_last_epoch_and_stops(view):
@@ -170,9 +210,13 @@ def test_failing_images_are_marked_in_words_and_come_first_and_alone(view):
     assert view.texts(".count")[0] == (f"{count} of {COUNT} images" if count < COUNT else f"{COUNT} images")
 
 
+def _folder(view):
+    """Where the page and its runs are."""
+    return Path(re.sub("^file://|/[^/]*$", "", view.driver.current_url.split("#")[0]))
+
+
 def _newest(view, name):
-    folder = re.sub("^file://|/[^/]*$", "", view.driver.current_url.split("#")[0])
-    run = vc.Run(f"{folder}/{name}")
+    run = vc.Run(_folder(view) / name)
     return run.snapshot(), None, RULES
 
 

@@ -6,6 +6,7 @@ import { el } from "./dom.js";
 const FIRST = 24;
 const PAUSE = 100; // ms
 const AT_ONCE = 10; // cards whose words are set in one frame
+const AT_STEP = 6; // the same, of a frame that has maps to draw as well
 const LETTER = 6.6; // px, of a card's small text, on average
 
 /** The orders offered: name -> {title, value(view, image)} with the largest value first; null last. */
@@ -115,24 +116,31 @@ export class Grid {
     if (focused !== null) this.cards.get(focused)?.element.focus();
   }
 
-  /** Maps at once; words and numbers, which cost the browser most, once the step rests, a few cards in each frame. */
+  /** Maps at once. Words and numbers cost the browser most: those of a few cards now, so that a long drag leaves none
+   * far behind, and the rest once the step rests. */
   paint() {
     for (const card of this.visible) {
       card.paint();
       this.unsaid.add(card);
     }
+    this.sayNext(AT_STEP);
     clearTimeout(this.resting);
     cancelAnimationFrame(this.speaking);
     this.resting = setTimeout(() => this.speak(), PAUSE);
   }
 
-  /** The words of the cards that have waited longest. */
+  /** The words of all cards that wait, some in each frame. */
   speak() {
-    for (const card of [...this.unsaid].slice(0, AT_ONCE)) {
+    this.sayNext(AT_ONCE);
+    if (this.unsaid.size) this.speaking = requestAnimationFrame(() => this.speak());
+  }
+
+  /** The words of so many cards: those that have waited longest. */
+  sayNext(count) {
+    for (const card of [...this.unsaid].slice(0, count)) {
       this.unsaid.delete(card);
       if (this.visible.has(card)) card.say();
     }
-    if (this.unsaid.size) this.speaking = requestAnimationFrame(() => this.speak());
   }
 
   /** How many letters stand in a line of a card's column, anew where the window's width changed. */
