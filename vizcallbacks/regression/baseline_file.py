@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import archive
-from ..checks import check_arrays, check_texts
+from ..checks import check_texts
 from ..version import __version__
+from .measured_file import checked_parts, parts_of
 
 SCHEMA = 1
 Made = TypeVar("Made")
@@ -21,23 +22,14 @@ Made = TypeVar("Made")
 
 def write(path: str | os.PathLike[str], baseline: Any) -> None:
     """Write a `Baseline` to one .npz file, whole or not at all (OSError)."""
-    arrays = {
-        "targets": baseline.targets,
-        "predictions": baseline.predictions,
-        "measures": np.array(list(baseline.measures.values())),
-        **{f"maps/{name}": maps for name, maps in baseline.maps.items()},
-    }
-    facts = {
-        "layer": baseline.layer,
-        "maps": list(baseline.maps),
-        "measures": list(baseline.measures),
-        "digest": baseline.digest,
+    arrays, facts = parts_of(baseline)
+    own = {
         "names": baseline.names,
         "class_names": baseline.class_names,
         "sources": baseline.sources,
         "versions": dict(baseline.versions),
     }
-    archive.write(path, "baseline", SCHEMA, arrays, facts)
+    archive.write(path, "baseline", SCHEMA, arrays, {**facts, **own})
 
 
 def read(path: str | os.PathLike[str], make: Callable[[dict[str, Any]], Made]) -> Made:
@@ -61,30 +53,16 @@ def versions() -> dict[str, str]:
 
 def _checked(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a file holds, if its parts are whole and fit together."""
-    methods, measures = (check_texts(name, facts[name]) for name in ("maps", "measures"))
-    layout: dict[str, tuple[type, str]] = {
-        "targets": (np.signedinteger, "S N"),
-        "predictions": (np.signedinteger, "S N"),
-        "measures": (np.float64, "M S N"),
-        **{f"maps/{method}": (np.float32, "S N h w") for method in methods},
-    }
-    lengths = check_arrays(arrays, layout)
-    digest, layer, versions = facts["digest"], facts["layer"], facts["versions"]
-    if not methods or len(set(methods)) < len(methods) or len(set(measures)) < len(measures):
-        raise ValueError("it must have maps, and each name once")
-    if lengths["M"] != len(measures):
-        raise ValueError(f"it names {len(measures)} measures, but has {lengths['M']}")
+    parts, lengths = checked_parts(arrays, facts, "S N")
+    versions = facts["versions"]
+    if not parts["maps"]:
+        raise ValueError("it must have maps")
     if min(arrays[name].min() for name in ("targets", "predictions")) < -1:
         raise ValueError("a class is below -1, which stands for none")
-    if not isinstance(layer, (str, type(None))) or not isinstance(versions, dict):
-        raise ValueError(f"its layer or its versions are none: {layer!r:.80}, {versions!r:.80}")
+    if not isinstance(versions, dict):
+        raise ValueError(f"versions must be names with their versions, got {versions!r:.80}")
     return {
-        "layer": layer,
-        "maps": MappingProxyType({method: arrays[f"maps/{method}"] for method in methods}),
-        "targets": arrays["targets"],
-        "predictions": arrays["predictions"],
-        "measures": MappingProxyType(dict(zip(measures, arrays["measures"]))),
-        "digest": check_texts("digest", [digest])[0],
+        **parts,
         "names": check_texts("names", facts["names"], lengths["N"]),
         "class_names": check_texts("class_names", facts["class_names"]),
         "sources": check_texts("sources", facts["sources"], lengths["S"]),
