@@ -16,7 +16,7 @@ from ..regression.snapshot import Snapshot
 from .checkpoints import Checkpoint
 from .monitor import AttentionMonitor
 from .replay import DRAWN, first_job, make_plan, record
-from .replay_tasks import Answer, answer, maps_of
+from .replay_tasks import Answer, answer, given_by
 from .source import Source
 
 
@@ -107,18 +107,9 @@ def find_first_bad(
             source.skip(one.path, said.fault)
             del found[place]
             return None
-        snapshot = Snapshot.from_arrays(
-            job.probe,
-            one.step,
-            maps_of(said, job.methods, job.shown or ()),
-            said.outputs,
-            job.targets if said.targets is None else said.targets,
-            layer=said.layer,
-            scores=said.scores,
-            relus=said.relus,
-            pure=said.pure,
-        )
-        report = compare(snapshot, baseline, plan.thresholds, probe=job.probe)
+        probe = job.question.probe
+        snapshot = Snapshot.from_arrays(probe, one.step, **given_by(said, job))
+        report = compare(snapshot, baseline, plan.thresholds, probe=probe)
         answers[one.step], reports[one.step] = said, report
         if told is not None:
             told(one.step, report.passed)

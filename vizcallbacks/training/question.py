@@ -47,6 +47,14 @@ class Question:
         """What `explain` takes of all images, beside the methods."""
         return {**self.options, "extra": self.extra, "output": self.output, "kept": self.kept}
 
+    def of(self, rows: list[int]) -> Question:
+        """The same question of some of the images, by their numbers; for one without `extra`."""
+        return replace(self, probe=self.probe[rows], targets=targets_of(self.targets, rows, len(self.probe)))
+
+    def ask_all(self, net: gluon.Block) -> Attributions:
+        """Explain all probe images by all methods."""
+        return explain(net, self.probe, self.methods, **self._all)
+
     def ask(self, net: gluon.Block, shown: Sequence[int]) -> tuple[Attributions, Mapping[str, np.ndarray]]:
         """Explain the probe images: for what is measured all, for what is only drawn those shown.
 
@@ -80,7 +88,7 @@ class Question:
             if _agree(more.scores, result.scores[rows]):
                 maps = {**{name: result[name][rows] for name in measured}, **more.maps}
                 return replace(result, coverage=more.coverage, purity=result.purity + more.purity), maps
-        result = explain(net, self.probe, self.methods, **self._all)
+        result = self.ask_all(net)
         return result, {name: maps[rows] for name, maps in result.maps.items()}
 
     def ask_why(

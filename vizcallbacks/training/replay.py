@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .loading import load_checkpoint
 from .monitor import AttentionMonitor
 from .plan import Plan
 from .question import Question
-from .replay_tasks import Answer, Job, jobs_of, maps_of
+from .replay_tasks import Answer, Job, given_by, jobs_of
 from .replay_workers import asker
 from .source import Follow, Source
 
@@ -177,38 +177,17 @@ def first_job(
         asked = (probe, tuple(plan.methods), plan.layer, targets, plan.batch_size)
         question = Question(*asked, output=plan.output)
         found, classes = question.try_out(net)
+        shown = tuple(pick_evenly(len(probe), min(plan.show, len(probe))))
         alarm = plan.alarm()
         if alarm is not None:
             alarm.check_start(found, classes)
-        return (
-            Job(
-                make_net=make_net,
-                probe=probe,
-                methods=question.methods,
-                layer=found.layer,
-                targets=targets,
-                batch_size=plan.batch_size,
-                output=plan.output,
-                rows=range(len(probe)),
-                shown=tuple(pick_evenly(len(probe), min(plan.show, len(probe)))),
-            ),
-            one,
-        )
+        return Job(make_net, replace(question, layer=found.layer), range(len(probe)), shown), one
     return None, None
 
 
 def record(monitor: AttentionMonitor, found: Answer, job: Job) -> Snapshot:
     """Keep an answer, and wait until its file is there: who is killed afterwards does not lose it."""
-    taken = monitor.record(
-        found.checkpoint.step,
-        maps_of(found, job.methods, job.shown or ()),
-        found.outputs,
-        found.targets,
-        layer=found.layer,
-        scores=found.scores,
-        relus=found.relus,
-        pure=found.pure,
-    )
+    taken = monitor.record(found.checkpoint.step, **given_by(found, job))
     if taken is None:
         raise RuntimeError(f"step {found.checkpoint.step} was not kept")
     path, until = snapshot_path(monitor.run, taken.step), time.monotonic() + WRITTEN

@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution.explaining import explain
 from ..attribution.methods import METHODS
-from ..attribution.targets import targets_of
-from ..probes.probe_set import ProbeSet
 from ..regression.snapshot import written_by
 from .checkpoints import Checkpoint
 from .loading import load_checkpoint
@@ -20,19 +17,15 @@ from .question import WORTHWHILE, Question
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is asked of every checkpoint: by which net, on which images.
+    """What is asked of every checkpoint, and by which net.
 
-    `rows` are the numbers of the probe's images in the whole set, `shown` those among them that are drawn; methods
-    whose maps are only drawn run on these alone where they are few. `shown` None: all methods run on all images.
+    `rows` are the numbers of the question's images in the whole probe set, `shown` those among them that are
+    drawn; methods whose maps are only drawn run on these alone where they are few. `shown` None: all methods run
+    on all images.
     """
 
     make_net: Callable[[], Any]
-    probe: ProbeSet
-    methods: tuple[str, ...]
-    layer: Any
-    targets: Any
-    batch_size: int
-    output: str | None
+    question: Question
     rows: Sequence[int]
     shown: tuple[int, ...] | None
 
@@ -64,14 +57,15 @@ def jobs_of(job: Job, chunk: int) -> list[Job]:
     Chunks are whole batches. The methods that are only drawn are a part of their own. A function that scores
     images may depend on their company, and is not parted; nor is a method that sees all images.
     """
-    count, shown = len(job.probe), list(job.shown or ())
-    drawn = tuple(name for name in job.methods if METHODS[name].shape != "layer")
-    measured = tuple(name for name in job.methods if name not in drawn)
-    chunk = max(1, chunk // job.batch_size) * job.batch_size
+    whole, shown = job.question, list(job.shown or ())
+    count = len(whole.probe)
+    drawn = tuple(name for name in whole.methods if METHODS[name].shape != "layer")
+    measured = tuple(name for name in whole.methods if name not in drawn)
+    chunk = max(1, chunk // whole.batch_size) * whole.batch_size
     if (
         count <= chunk
-        or callable(job.targets)
-        or any(METHODS[name].sees_all for name in job.methods)
+        or callable(whole.targets)
+        or any(METHODS[name].sees_all for name in whole.methods)
         or not measured
         or (drawn and count <= WORTHWHILE * len(shown))
     ):
@@ -80,45 +74,28 @@ def jobs_of(job: Job, chunk: int) -> list[Job]:
     if drawn:
         pieces.append((drawn, shown))
     return [
-        replace(
-            job,
-            probe=job.probe[rows],
-            methods=methods,
-            targets=targets_of(job.targets, rows, count),
-            rows=rows,
-            shown=None,
-        )
+        replace(job, question=replace(whole.of(rows), methods=methods), rows=rows, shown=None)
         for methods, rows in pieces
     ]
 
 
 def answer(job: Job, checkpoint: Checkpoint) -> Answer:
     """Explain the job's images by a checkpoint's parameters, with the very calls of a snapshot in training."""
-    net = job.make_net()
+    net, question = job.make_net(), job.question
     try:
-        is_from_gpu = load_checkpoint(net, checkpoint.path, (1, *job.probe.images.shape[1:]))
+        is_from_gpu = load_checkpoint(net, checkpoint.path, (1, *question.probe.images.shape[1:]))
     except (OSError, ValueError) as error:
         return Answer(checkpoint, fault=str(error))
     if job.shown is None:
-        result = explain(
-            net,
-            job.probe,
-            job.methods,
-            layer=job.layer,
-            targets=job.targets,
-            batch_size=job.batch_size,
-            output=job.output,
-        )
-        drawn = {name: maps for name, maps in result.maps.items() if METHODS[name].shape != "layer"}
+        result = question.ask_all(net)
+        shown = result.maps
     else:
-        question = Question(job.probe, job.methods, job.layer, job.targets, job.batch_size, output=job.output)
         result, shown = question.ask(net, job.shown)
-        drawn = {name: maps for name, maps in shown.items() if METHODS[name].shape != "layer"}
     return Answer(
         checkpoint,
         rows=job.rows,
         maps={name: maps for name, maps in result.maps.items() if METHODS[name].shape == "layer"},
-        drawn=drawn,
+        drawn={name: maps for name, maps in shown.items() if METHODS[name].shape != "layer"},
         outputs=result.outputs,
         targets=result.targets,
         scores=result.scores,
@@ -156,8 +133,21 @@ def joined(parts: Sequence[Answer]) -> Answer:
     )
 
 
-def maps_of(answer: Answer, methods: Sequence[str], shown: Sequence[int]) -> dict[str, np.ndarray]:
-    """All methods' maps of all images, as `AttentionMonitor.record` takes them.
+def given_by(answer: Answer, job: Job) -> dict[str, Any]:
+    """An answer to the whole job as arguments of `AttentionMonitor.record` and `Snapshot.from_arrays`."""
+    return {
+        "maps": _maps_of(answer, job.question.methods, job.shown or ()),
+        "outputs": answer.outputs,
+        "targets": job.question.targets if answer.targets is None else answer.targets,
+        "layer": answer.layer,
+        "scores": answer.scores,
+        "relus": answer.relus,
+        "pure": answer.pure,
+    }
+
+
+def _maps_of(answer: Answer, methods: Sequence[str], shown: Sequence[int]) -> dict[str, np.ndarray]:
+    """All methods' maps of all images.
 
     Of images that are not drawn, the maps that are only drawn are zeros, which take no memory until they are read.
     """
