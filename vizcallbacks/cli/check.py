@@ -22,7 +22,7 @@ from ..view.report_page import write_checked
 from ..view.summary import add_to_job_summary
 from ..view.verdicts import save_verdict
 from .json_out import take_json, write_json
-from .terminal import say
+from .terminal import say, take_rules
 
 DESCRIPTION = (
     "Checks the newest snapshot of a run, or all of them. Exit code: 0 the newest passed, 1 it regressed, 2 not "
@@ -95,16 +95,7 @@ def _course(options: argparse.Namespace, baseline: Baseline | None, rules: Thres
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's folder, as the handler wrote it")
-    parser.add_argument(
-        "--baseline", help="a file that 'accept' wrote; without one, rules that need none are checked"
-    )
-    parser.add_argument(
-        "--rule",
-        action="append",
-        metavar="RULE",
-        help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
-        "given several times, and takes the place of the default rules",
-    )
+    take_rules(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--step", type=int, help="check this snapshot, not the newest")
     which.add_argument("--all", action="store_true", help="check every snapshot, a line for each step")

@@ -25,7 +25,7 @@ from ..training.loading import SymbolNet
 from ..training.replay import replay
 from ..training.source import Follow
 from .json_out import take_json, write_json
-from .terminal import say, take_output
+from .terminal import say, take_output, take_rules
 
 DESCRIPTION = (
     "Explains the probe images by each checkpoint of a training, and writes the run's folder that snapshots in "
@@ -225,64 +225,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files, or folders of files, named as by the Estimator's CheckpointHandler (m-epoch3batch40.params), "
         "net.export (m-0012.params) or GluonCV's scripts (0.9312-m-7-best.params); others with --step-from",
     )
-    parser.add_argument(
+    net = parser.add_argument_group("the net and its images")
+    net.add_argument(
         "--net",
         required=True,
         metavar="NET",
         help=f"{FORM}, which builds the net (modules of the current folder are found); or an image classifier of "
         "Gluon's or GluonCV's zoo; or the -symbol.json file that net.export wrote",
     )
-    parser.add_argument(
+    net.add_argument(
         "--classes", type=int, metavar="N", help="of a zoo's net, if not those of its own weights"
     )
-    parser.add_argument(
+    net.add_argument(
         "--probe", metavar="NPZ", help="a probe set's file; with a zoo's net also a folder of class folders"
     )
-    parser.add_argument(
-        "--logdir", required=True, metavar="RUN", help="the run's folder, where TensorBoard looks"
-    )
-    parser.add_argument(
+    net.add_argument(
         "--like",
         metavar="RUN",
         help="take from a run: the probe set, layer, methods of the CAM family, targets, and what outputs are",
     )
-    parser.add_argument("--layer", help="whose maps are taken, by path or name (default: the last of use)")
-    parser.add_argument("--methods", metavar="NAME,...", help="as for 'explain'")
-    parser.add_argument(
+    asked = parser.add_argument_group("what is asked of each checkpoint")
+    asked.add_argument("--layer", help="whose maps are taken, by path or name (default: the last of use)")
+    asked.add_argument("--methods", metavar="NAME,...", help="as for 'explain'")
+    asked.add_argument(
         "--targets", metavar="label|predicted|N", help="the classes explained (default: label)"
     )
-    take_output(parser)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="images at a time (default: 16)")
-    parser.add_argument(
-        "--show", type=int, metavar="N", help="at most so many images are drawn (default: 12)"
-    )
-    parser.add_argument("--baseline", metavar="NPZ", help="check each snapshot against it")
-    parser.add_argument(
-        "--rule", action="append", metavar="RULE", help="as for 'check'; may be given several times"
-    )
-    parser.add_argument(
-        "--step-from", metavar="REGEX", help="where the step stands in a file's name, such as 'step(\\d+)'"
-    )
-    parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="only steps that are a multiple of N"
-    )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="so many processes (default: 1)")
-    parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="a Dask scheduler's address, such as tcp://10.0.0.1:8786"
-    )
-    parser.add_argument(
-        "--follow",
-        action="store_true",
-        help="go on and take checkpoints as a training writes them; ends by --until, --idle or Ctrl-C",
-    )
-    parser.add_argument("--until", type=int, metavar="STEP", help="with --follow: the last step")
-    parser.add_argument(
-        "--idle", type=float, metavar="MINUTES", help="with --follow: end when nothing new came for so long"
-    )
-    parser.add_argument(
+    take_output(asked)
+    asked.add_argument("--batch-size", type=int, metavar="N", help="images at a time (default: 16)")
+    checks = parser.add_argument_group("checks of each snapshot")
+    take_rules(checks)
+    checks.add_argument(
         "--first-bad",
         action="store_true",
         help="find the first checkpoint that fails --baseline or --rule, by bisection: of 1000, eleven are "
         "explained",
+    )
+    kept = parser.add_argument_group("what is taken and kept")
+    kept.add_argument(
+        "--logdir", required=True, metavar="RUN", help="the run's folder, where TensorBoard looks"
+    )
+    kept.add_argument("--show", type=int, metavar="N", help="at most so many images are drawn (default: 12)")
+    kept.add_argument(
+        "--step-from", metavar="REGEX", help="where the step stands in a file's name, such as 'step(\\d+)'"
+    )
+    kept.add_argument("--every", type=int, default=1, metavar="N", help="only steps that are a multiple of N")
+    processes = parser.add_argument_group("processes")
+    processes.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="so many processes (default: 1)"
+    )
+    processes.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler's address, such as tcp://10.0.0.1:8786"
+    )
+    beside = parser.add_argument_group("beside a training")
+    beside.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on and take checkpoints as a training writes them; ends by --until, --idle or Ctrl-C",
+    )
+    beside.add_argument("--until", type=int, metavar="STEP", help="with --follow: the last step")
+    beside.add_argument(
+        "--idle", type=float, metavar="MINUTES", help="with --follow: end when nothing new came for so long"
     )
     take_json(parser)

@@ -9,7 +9,7 @@ from ..view.animation import write_animation
 from ..view.report_page import write_report
 from ..view.run import open_runs
 from .json_out import take_json, write_json
-from .terminal import say, take_runs
+from .terminal import say, take_rules, take_runs
 
 DESCRIPTION = (
     "Writes one HTML file with the maps of all snapshots of the runs, to open in any browser without a "
@@ -40,10 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
     take_runs(parser)
     parser.add_argument("--out", metavar="HTML", help="the page")
-    parser.add_argument("--baseline", help="a file that 'accept' wrote; each run is checked against it")
-    parser.add_argument(
-        "--rule", action="append", metavar="RULE", help="as of 'check'; may be given several times"
-    )
+    take_rules(parser)
     parser.add_argument(
         "--assets",
         metavar="DIR",

@@ -32,7 +32,7 @@ def say(*lines: str, file: TextIO | None = None) -> None:
         bars.tqdm.write(shown, file=file)
 
 
-def take_output(parser: argparse.ArgumentParser) -> None:
+def take_output(parser: argparse._ActionsContainer) -> None:
     """Add the argument --output."""
     parser.add_argument(
         "--output",
@@ -49,4 +49,20 @@ def take_runs(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="RUN",
         help="a run's folder, as the handler wrote it, or a folder with runs below",
+    )
+
+
+def take_rules(parser: argparse._ActionsContainer) -> None:
+    """Add the arguments --baseline and --rule."""
+    parser.add_argument(
+        "--baseline",
+        metavar="NPZ",
+        help="a file that 'accept' wrote, to check against; without one, rules that need none are checked",
+    )
+    parser.add_argument(
+        "--rule",
+        action="append",
+        metavar="RULE",
+        help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
+        "given several times, and takes the place of the default rules",
     )
