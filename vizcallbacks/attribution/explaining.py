@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 import numpy as np
 
@@ -22,21 +22,19 @@ from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
 from .targets import target_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # for mypy and editors, which know it without its being installed
 
-@overload
-def explain(
-    net: gluon.Block,
-    images: Any,
-    methods: Sequence[str] | str = ...,
-    *,
-    layer: str | ConvLayer | None = None,
-    targets: Any = None,
-    batch_size: int = 16,
-    extra: Sequence = (),
-    output: str | None = None,
-    compiled: bool | None = None,
-    kept: Kept | None = None,
-) -> Attributions: ...
+
+class Options(TypedDict, total=False):
+    """The arguments of `explain` that say nothing of the kind of its result."""
+
+    targets: Any
+    batch_size: int
+    extra: Sequence
+    output: str | None
+    compiled: bool | None
+    kept: Kept | None
 
 
 @overload
@@ -46,13 +44,19 @@ def explain(
     methods: Sequence[str] | str = ...,
     *,
     layer: list | tuple,
-    targets: Any = None,
-    batch_size: int = 16,
-    extra: Sequence = (),
-    output: str | None = None,
-    compiled: bool | None = None,
-    kept: Kept | None = None,
+    **options: Unpack[Options],
 ) -> list[Attributions]: ...
+
+
+@overload
+def explain(
+    net: gluon.Block,
+    images: Any,
+    methods: Sequence[str] | str = ...,
+    *,
+    layer: str | ConvLayer | None = None,
+    **options: Unpack[Options],
+) -> Attributions: ...
 
 
 @names_arguments
