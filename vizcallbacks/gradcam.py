@@ -230,12 +230,7 @@ def set_capture_layer_name(name: Any) -> NoReturn:
 
 
 def set_guided_backprop(mode: bool = True) -> NoReturn:
-    """Refuse: the tutorial's module sets here, for every net of the process, how ReLUs pass gradients.
-
-    Raises
-    ------
-    RuntimeError
-        Always, with the call that does it for one net.
+    """Refuse, as `set_capture_layer_name` does: here the tutorial's module sets how all ReLUs pass gradients.
 
     Examples
     --------

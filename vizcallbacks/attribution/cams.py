@@ -2,9 +2,9 @@
 
 The activations A_k, k = 1 ... K, and the gradients g_k = dy/dA_k of the pre-softmax score y are those of one
 layer, at the point where it returns its output. A Gluon Conv2D returns values before any ReLU of its own net's
-next layer, so that A may be below zero where the papers have it behind a ReLU; where a formula needs A >= 0 it
-is said what is done. All arrays are (N, K, h, w) float32, maps (N, h, w) float32 at the layer's resolution, not
-normalised.
+next layer, so that A may be below zero where the papers have it behind a ReLU; where a formula needs A >= 0, its
+docstring says what is done. All arrays are (N, K, h, w) float32, maps (N, h, w) float32 at the layer's
+resolution, not normalised.
 """
 
 from __future__ import annotations
@@ -43,13 +43,7 @@ def grad_cam_plus_plus(activation: np.ndarray, gradient: np.ndarray):
     needed; the factor exp(y), one number for each image, is left out. torchcam and MONAI put A inside the sum
     over g^3, pytorch-grad-cam adds 1e-6 to the denominator; neither is the equation.
 
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32, >= 0
+    `activation` and `gradient` as for `grad_cam`; returns (N, h, w), float32, >= 0.
     """
     positive = np.maximum(gradient, 0)
     sums = np.maximum(activation, 0).sum(axis=(2, 3), keepdims=True)
@@ -63,13 +57,7 @@ def xgrad_cam(activation: np.ndarray, gradient: np.ndarray):
     ReLU(sum_k w_k A_k), w_k = sum_ij (A_ij / sum_ab A_ab) g_ij (Fu et al., 2020, eq. 8, arXiv:2008.02312).
     Departure: the shares are of ReLU(A), the same behind a ReLU; a map without a positive value gets weight 0.
 
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32, >= 0
+    `activation` and `gradient` as for `grad_cam`; returns (N, h, w), float32, >= 0.
     """
     positive = np.maximum(activation, 0)
     sums = positive.sum(axis=(2, 3), keepdims=True)
@@ -84,13 +72,7 @@ def layer_cam(activation: np.ndarray, gradient: np.ndarray):
     ReLU(sum_k ReLU(g_k) o A_k) (Jiang et al., 2021, eq. 5-6, doi:10.1109/TIP.2021.3089943). The authors scale the
     maps of early layers by tanh for the eye; not done here.
 
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32, >= 0
+    `activation` and `gradient` as for `grad_cam`; returns (N, h, w), float32, >= 0.
     """
     return np.maximum((np.maximum(gradient, 0) * activation).sum(axis=1), 0)
 
@@ -101,14 +83,8 @@ def hires_cam(activation: np.ndarray, gradient: np.ndarray):
     sum_k g_k o A_k (Draelos and Carin, 2020, eq. 4, arXiv:2011.08891), without a final ReLU. Where the layer is
     followed by global average pooling and one dense layer, its positive part is Grad-CAM.
 
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32
-        Negative where a cell speaks against the target.
+    `activation` and `gradient` as for `grad_cam`; returns (N, h, w), float32, negative where a cell speaks against
+    the target.
     """
     return (gradient * activation).sum(axis=1)
 
@@ -145,13 +121,7 @@ def eigen_grad_cam(activation: np.ndarray, gradient: np.ndarray):
     `eigen_cam` of the products, so that the target counts (Gildenblat and contributors, pytorch-grad-cam, 2021,
     after Muhammad and Yeasin, 2020, arXiv:2008.00299). The sign is fixed as there: the map's sum is positive.
 
-    Parameters
-    ----------
-    activation, gradient : ndarray, (N, K, h, w), float32
-
-    Returns
-    -------
-    ndarray, (N, h, w), float32
+    `activation` and `gradient` as for `grad_cam`; returns (N, h, w), float32, signed.
     """
     return eigen_cam(activation * gradient)
 

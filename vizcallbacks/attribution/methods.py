@@ -118,13 +118,7 @@ def guided_backprop(guided_gradient: np.ndarray):
     R_in = 1[x > 0] 1[R_out > 0] R_out (Springenberg et al., 2014, arXiv:1412.6806). At other ReLU-like
     activations (leaky, ReLU6) the positive part of the gradient meets the activation's own derivative.
 
-    Parameters
-    ----------
-    guided_gradient : ndarray, (N, C, H, W), float32
-
-    Returns
-    -------
-    ndarray, (N, C, H, W), float32
+    `guided_gradient`, (N, C, H, W), float32, is the map itself.
     """
     return guided_gradient
 

@@ -34,7 +34,9 @@ def smooth_grad(passes: Passes, samples: int = 25, spread: float = 0.15):
     ----------
     passes : Passes
     samples : int
+        Noisy copies of each image; a walk for each.
     spread : float
+        The noise's standard deviation, as a share of the image's range.
 
     Returns
     -------
@@ -52,15 +54,7 @@ def smooth_grad_squared(passes: Passes, samples: int = 25, spread: float = 0.15)
     mean over `samples` of (dy/dx)^2 at x + noise, the same noise as `smooth_grad` (Hooker et al., 2019, section 3,
     arXiv:1806.10758). Pixels whose gradients of both signs cancel in SmoothGrad count here.
 
-    Parameters
-    ----------
-    passes : Passes
-    samples : int
-    spread : float
-
-    Returns
-    -------
-    ndarray, (N, C, H, W), float32, >= 0
+    `passes`, `samples` and `spread` as for `smooth_grad`; returns (N, C, H, W), float32, >= 0.
     """
     total = np.zeros_like(passes.images)
     for gradient in _noisy_gradients(passes, samples, spread, "SmoothGrad-Squared"):
@@ -74,15 +68,7 @@ def var_grad(passes: Passes, samples: int = 25, spread: float = 0.15):
     The same noise as `smooth_grad`; variance over the `samples`, not corrected for their number (Adebayo et al.,
     2018, arXiv:1810.03292; Hooker et al., 2019, section 3, arXiv:1806.10758).
 
-    Parameters
-    ----------
-    passes : Passes
-    samples : int
-    spread : float
-
-    Returns
-    -------
-    ndarray, (N, C, H, W), float32, >= 0
+    `passes`, `samples` and `spread` as for `smooth_grad`; returns (N, C, H, W), float32, >= 0.
     """
     mean, squares = np.zeros_like(passes.images), np.zeros_like(passes.images)
     for number, gradient in enumerate(_noisy_gradients(passes, samples, spread, "VarGrad"), 1):

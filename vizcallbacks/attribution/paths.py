@@ -66,9 +66,7 @@ def expected_gradients(passes: Passes, baselines: np.ndarray, most: int = 8, ste
 
     Returns
     -------
-    ndarray, (N, C, H, W), float32
-    dict
-        "completeness_gap": (N,) float32, sum minus rise, in units of the score.
+    The same two as `integrated_gradients`: maps (N, C, H, W), float32, and the gap.
     """
     images = passes.images
     pool = {seed_of(one): one for one in baselines if np.isfinite(one).all()}

@@ -5,7 +5,7 @@ The arguments are those of `vizcallbacks.attribution.faithfulness.deletion`, che
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -89,13 +89,14 @@ def mu_fidelity(
     rows, columns = (np.arange(side) * cells // side for side in (height, width))
     numbers = rows[:, None] * cells + columns
     generators = generators_of(images, seed)
-    full, sums, falls = of_class(images), [], []
-    for _ in range(subsets):
-        chosen = [one.permutation(cells**2)[: max(1, round(share * cells**2))] for one in generators]
-        covered = np.stack([np.isin(numbers, one) for one in chosen])
-        sums.append((maps * covered).sum(axis=(1, 2)))
-        falls.append(full - of_class(np.where(covered[:, None], 0, images).astype(images.dtype)))
-    return spearman(np.stack(sums, axis=1)[:, None], np.stack(falls, axis=1)[:, None])
+
+    def covers() -> Iterator[np.ndarray]:
+        for _ in range(subsets):
+            chosen = [one.permutation(cells**2)[: max(1, round(share * cells**2))] for one in generators]
+            yield np.stack([np.isin(numbers, one) for one in chosen])
+
+    sums, falls = _sums_and_falls(of_class, images, maps, covers())
+    return spearman(sums.T[:, None], falls.T[:, None])
 
 
 def infidelity(
@@ -114,21 +115,36 @@ def infidelity(
     height, width = images.shape[2:]
     longest = max(1, min(height, width) // 3)
     generators = generators_of(images, seed)
-    full, sums, falls = of_class(images), [], []
-    for _ in range(squares):
-        covered = np.zeros(maps.shape, bool)
-        for mask, one in zip(covered, generators):
-            side = int(one.integers(1, longest + 1))
-            top, left = (int(one.integers(length - side + 1)) for length in (height, width))
-            mask[top : top + side, left : left + side] = True
-        sums.append((maps * covered).sum(axis=(1, 2)))
-        falls.append(full - of_class(np.where(covered[:, None], 0, images).astype(images.dtype)))
-    told, fall = np.stack(sums), np.stack(falls)
+
+    def covers() -> Iterator[np.ndarray]:
+        for _ in range(squares):
+            covered = np.zeros(maps.shape, bool)
+            for mask, one in zip(covered, generators):
+                side = int(one.integers(1, longest + 1))
+                top, left = (int(one.integers(length - side + 1)) for length in (height, width))
+                mask[top : top + side, left : left + side] = True
+            yield covered
+
+    told, fall = _sums_and_falls(of_class, images, maps, covers())
     both, own = (told * fall).mean(axis=0), (told**2).mean(axis=0)
     scale = np.divide(np.maximum(both, 0), own, out=np.zeros_like(own), where=own > 0)
     total = (fall**2).mean(axis=0)
     rest = ((scale * told - fall) ** 2).mean(axis=0)
     return np.divide(rest, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def _sums_and_falls(
+    of_class: Probabilities, images: np.ndarray, maps: np.ndarray, covers: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A map's sum over each cover, (N, H, W) bool, and how far the probability falls with it set to zero.
+
+    Two arrays, (covers, N).
+    """
+    full, sums, falls = of_class(images), [], []
+    for covered in covers:
+        sums.append((maps * covered).sum(axis=(1, 2)))
+        falls.append(full - of_class(np.where(covered[:, None], 0, images).astype(images.dtype)))
+    return np.stack(sums), np.stack(falls)
 
 
 def generators_of(images: np.ndarray, seed: int = 0) -> list[np.random.Generator]:

@@ -17,10 +17,7 @@ class Segmentation(Target):
 
     class_id: int
     region: np.ndarray | None
-
-    @property
-    def spatial(self) -> bool:
-        return True
+    spatial = True
 
     def fixed(self, outputs: Any) -> Segmentation:
         if self.region is not None:
@@ -79,10 +76,7 @@ class Detection(Target):
     places: np.ndarray | None = None
     kinds: np.ndarray | None = None
     boxes: np.ndarray | None = None
-
-    @property
-    def spatial(self) -> bool:
-        return True
+    spatial = True
 
     def fixed(self, outputs: Any) -> Detection:
         if self.places is not None:

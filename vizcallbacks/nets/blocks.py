@@ -18,6 +18,7 @@ class GraphLayer:
     Attributes
     ----------
     block : SymbolBlock
+        In whose graph it is.
     name : str
         MXNet's for the operator, without the "_fwd" that Gluon adds to a layer's name.
     node : str

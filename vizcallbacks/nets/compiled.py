@@ -33,6 +33,10 @@ class CompiledNet:
     ----------
     forms : dict
         Other forms of the net that `walks` has made of it, so that all batches use the same.
+    in_training : bool
+        Whether the net runs some operator in train mode.
+    runs : list of (layer, Entry)
+        The runs of layers that depend on the image, in their order.
     """
 
     def __init__(self, graph: NetGraph, plans: Plans | None = None) -> None:
@@ -40,15 +44,12 @@ class CompiledNet:
         if plans is None:
             counts = {name: len(outputs) for name, (_, outputs) in graph.calls.items()}
             plans = Plans(graph.heads, [entry for _, entry in graph.runs], counts)
-        self.plans = plans
         self.forms: dict[Hashable, tuple[CompiledNet, Any]] = {}
+        self.plans, self.in_training = plans, plans.in_training
         self._arrays: dict[int, tuple[Plan, dict[str, Any]]] = {}
-        self._runs = [(layer, entry) for layer, entry in graph.runs if entry[0] in plans.of_image]
-
-    @property
-    def in_training(self) -> bool:
-        """Whether the net runs some operator in train mode."""
-        return self.plans.in_training
+        self.runs: list[tuple[ConvLayer, Entry]] = [
+            (layer, entry) for layer, entry in graph.runs if entry[0] in plans.of_image
+        ]
 
     @property
     def coverage(self) -> Coverage:
@@ -56,14 +57,9 @@ class CompiledNet:
         return self.plans.coverage
 
     @property
-    def runs(self) -> list[tuple[ConvLayer, Entry]]:
-        """The runs of layers that depend on the image, in their order."""
-        return self._runs
-
-    @property
     def elsewhere(self) -> list[ConvLayer]:
         """The layers that ran, but never on anything that depends on the image."""
-        ran = {id(entry[0]) for _, entry in self._runs}
+        ran = {id(entry[0]) for _, entry in self.runs}
         others = [layer for layer, entry in self.graph.runs if id(entry[0]) not in ran]
         return [*others, *self.graph.silent]
 
@@ -86,7 +82,7 @@ class CompiledNet:
 
     def reached(self) -> list[tuple[ConvLayer, Entry]]:
         """Those on which the net's output depends; none if it has several, so that the score decides."""
-        return [(layer, entry) for layer, entry in self._runs if entry[0] in self.plans.reached]
+        return [(layer, entry) for layer, entry in self.runs if entry[0] in self.plans.reached]
 
     def forward(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Pass:
         """Run the net once, in predict mode.

@@ -30,12 +30,9 @@ class Wanted:
 
     Attributes
     ----------
-    record : bool
-        Whether there will be any.
-    image : bool
-        Whether they go down to the image; else to the layers asked for.
-    guided : bool
-        Whether there will be guided ones.
+    record, image, guided : bool
+        Whether there will be any; whether they go down to the image, or only to the layers asked for; whether some
+        are guided.
     """
 
     record: bool = True
@@ -85,10 +82,8 @@ class Plan:
 
     Attributes
     ----------
-    heads : list of Entry
-        What the net returns, in the graph as it is run.
-    taps : list of Entry
-        Outputs asked for, in the order in which they run.
+    heads, taps : list of Entry
+        What the net returns, and the outputs asked for, in the graph as it is run.
     folding : Folding
         Makes the parameters that the steps take, beside the net's own.
     below : Segment or None

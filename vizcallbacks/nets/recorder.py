@@ -20,7 +20,9 @@ from .watching import operator_name, unwatched
 
 @dataclass(frozen=True)
 class BlockGraph:
-    """The symbol graph of a hybridized block, compiled.
+    """The symbol graph of a hybridized block, compiled: in the record, it takes the place of the block's one node.
+
+    Made once for each set of arguments that are given.
 
     Attributes
     ----------

@@ -140,16 +140,8 @@ def concepts(picture: np.ndarray, maps: np.ndarray, scale: float | None = None) 
     Upsampled bilinearly; the strongest concept's value, divided by `scale` and clipped to v in [0, 1], covers 0.85
     v^0.85 of the photograph. Concept number i has colour i of `CONCEPTS`, which start again after the last.
 
-    Parameters
-    ----------
-    picture : ndarray, (H, W, 3), uint8
-    maps : ndarray, (concepts, h, w), float, >= 0
-    scale : float, optional
-        The value that gets full colour. None: the maximum of all maps.
-
-    Returns
-    -------
-    ndarray, (H, W, 3), uint8
+    Parameters, result and errors as in `overlay`, but for `maps`, (concepts, h, w), float, >= 0; `scale` applies
+    to all of them.
     """
     picture, maps = checked_picture(picture), checked_map(maps, 3, "maps")
     state = _state(maps, "concepts")
