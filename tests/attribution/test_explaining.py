@@ -20,6 +20,13 @@ ALL = tuple(name for name, method in METHODS.items() if method.is_fast and "walk
 """Walks by other rules than the gradient's are tried in tests/nets/test_walks.py and test_rules.py."""
 
 
+LARGE = ("vgg11_bn", "alexnet", "densenet121")
+
+
+def nets_of(names):
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in names]
+
+
 def double_copy(net, name, size):
     """The same net in float64, where finite differences are exact to nine digits (and oneDNN is not used)."""
     twin = zoo_net(name)
@@ -29,7 +36,7 @@ def double_copy(net, name, size):
     return twin
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", nets_of(ZOO))
 def test_input_gradient_is_the_directional_derivative(name):
     size, relus = ZOO[name]
     net, batch, classes = zoo_net(name), images(2, size=size), np.array([3, 8])
@@ -52,7 +59,7 @@ def test_input_gradient_is_the_directional_derivative(name):
         np.testing.assert_allclose((slope * step).sum(axis=(1, 2, 3)), expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", nets_of(ZOO))
 def test_maps_are_equal_to_the_bit_on_repeat_and_when_hybridized(name):
     size, _ = ZOO[name]
     net, batch = zoo_net(name), images(2, size=size)
@@ -66,7 +73,7 @@ def test_maps_are_equal_to_the_bit_on_repeat_and_when_hybridized(name):
         np.testing.assert_array_equal(first[method], hybridized[method], err_msg=method)
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "vgg11_bn", "squeezenet1.1"])
+@pytest.mark.parametrize("name", nets_of(["resnet18_v1", "vgg11_bn", "squeezenet1.1"]))
 def test_a_batch_equals_its_images_one_by_one(name):
     size, _ = ZOO[name]
     net, batch = zoo_net(name, hybridize=True), images(3, size=size)

@@ -89,6 +89,7 @@ def odd(tmp_path_factory):
     return done, again, out, good
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_shows_the_same_coffee(odd):
     done, _, _, good = odd
     assert len(good) == 7
@@ -100,6 +101,7 @@ def test_every_kind_of_file_shows_the_same_coffee(odd):
     assert len(re.findall(r"^ +\d\.\d\d  ", done.stdout, re.MULTILINE)) == 5 * 9
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_named_and_the_others_go_on(odd):
     done, _, out, _ = odd
     assert done.returncode == 2
@@ -117,6 +119,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(odd):
     assert done.stdout.splitlines()[-1] == f"9 of 15 explained, pictures in {out}"
 
 
+@pytest.mark.slow
 def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
     _, _, out, good = odd
     names = [Path(name).stem for name in good if name != "print.tif"] + ["print-2", "cat", "cat-2"]
@@ -128,12 +131,14 @@ def test_files_of_one_name_have_a_picture_each_and_none_is_left_over(odd):
         np.testing.assert_array_equal(picture, vc.pretrained.load().crop(read_photograph(source)))
 
 
+@pytest.mark.slow
 def test_a_second_run_into_the_same_folder_does_not_explain_its_own_pictures(odd):
     _, again, out, _ = odd
     assert f"9 of 13 explained, pictures in {out}" in again.stdout
     assert len(list(out.glob("*.png"))) == 9 + 2  # and peaks.png and all.png
 
 
+@pytest.mark.slow
 def test_pictures_show_what_the_net_saw_beside_a_map_for_each_method(odd):
     _, _, out, _ = odd
     with np.load(out / "cat.npz") as raw:
@@ -146,6 +151,7 @@ def test_pictures_show_what_the_net_saw_beside_a_map_for_each_method(odd):
     assert min(spread) > 5  # none of them is dead
 
 
+@pytest.mark.slow
 def test_raw_maps_are_those_of_explain(odd):
     _, _, out, _ = odd
     model = vc.pretrained.load()
@@ -401,6 +407,7 @@ def read_terminal(command, environment):
     return b"".join(parts).decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_progress_that_does_not_mix_with_the_text(own, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
@@ -416,6 +423,7 @@ def test_a_terminal_shows_progress_that_does_not_mix_with_the_text(own, tmp_path
     assert any(re.match(r"100%\|.*30/30", piece) for piece in pieces)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files_only(own, tmp_path):
     folder, out = tmp_path / "many", tmp_path / "out"
     folder.mkdir()
@@ -469,6 +477,7 @@ def test_many_photographs_take_no_more_memory_than_a_few(tmp_path):
     assert many < few + 100
 
 
+@pytest.mark.slow
 def test_all_fast_draws_every_method_of_few_passes_side_by_side(tmp_path):
     done = run(CAT, "--out", tmp_path, "--methods", "all-fast", "--raw")
     assert done.returncode == 0, done.stderr

@@ -91,7 +91,7 @@ def test_a_replay_gives_the_bits_the_report_and_the_first_bad_epoch_of_the_train
 
 def test_the_example_runs_and_its_two_ways_name_one_epoch(tmp_path):
     environment = {**os.environ, "PYTHON": f"{sys.executable} -W ignore"}
-    line = ["sh", str(ROOT / "examples" / "replay.sh"), str(tmp_path / "replay")]
+    line = ["sh", str(ROOT / "examples" / "replay.sh"), str(tmp_path / "replay"), str(EPOCHS)]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=1200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("exit code 1") == 2, done.stdout

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import mxnet as mx
 import numpy as np
+import pytest
 from mxnet import gluon
+
+from .families import FAMILIES
 
 
 class Plain(gluon.Block):
@@ -76,5 +79,12 @@ CURVED = {
 }
 """Name -> function of (F, x), for `Functional`; constants are float64."""
 
-SOME = ("resnet18_v2", "se_resnet18_v1", "mobilenetv2_0.25", "mobilenetv3_small", "xception", "dla34")
+_SOME = ("resnet18_v2", "se_resnet18_v1", "mobilenetv2_0.25", "mobilenetv3_small", "xception", "dla34")
+_LARGE = ("xception",)
+
+SOME = [
+    pytest.param(one, id=one.member, marks=[pytest.mark.slow] if one.member in _LARGE else [])
+    for one in FAMILIES
+    if one.member in _SOME
+]
 """Families of the zoo with shortcuts, gates, ReLU6, hard swish, separable and aggregated layers."""

@@ -13,7 +13,7 @@ import vizcallbacks as vc
 from vizcallbacks.nets import walks
 from vizcallbacks.nets.variants import prepared
 
-from ..helpers.families import FAMILIES, family_net, first
+from ..helpers.families import family_net, first
 from ..helpers.known_weights import CURVED, SOME, Plain, act, conv, dense, in_a_row, pixels
 from ..helpers.nets import Functional, images, random_state, small_net, state_of, zoo_net
 
@@ -121,9 +121,7 @@ def test_full_grad_is_complete_whatever_the_activation(name):
     )
 
 
-@pytest.mark.parametrize(
-    "family", [one for one in FAMILIES if one.member in SOME], ids=lambda one: one.member
-)
+@pytest.mark.parametrize("family", SOME)
 def test_full_grad_is_complete_on_families_of_the_zoo(family):
     net, batch = family_net(family), images(2, size=family.size)
     before = state_of(net)

@@ -105,6 +105,7 @@ def test_each_class_of_a_photograph_has_its_map_on_its_own_object(model, things)
         assert inside[own] > 0.65 * sum(inside), (thing.names, inside)
 
 
+@pytest.mark.slow
 def test_of_two_photographs_side_by_side_each_class_finds_its_own(model):
     """Seven pairs, both classes of each. Measured over all 21 pairs: .83 to 1.00 of the energy in the class's own
     half, mean .93; with shuffled weights the mean is .46 to .54 over three seeds.

@@ -57,12 +57,14 @@ def left_over(run):
     return sorted(path.name for path in run.glob("attention/*.tmp"))
 
 
+@pytest.mark.slow
 def test_with_the_handler_and_without_trouble_all_is_there_and_nothing_is_logged(tmp_path):
     printed, log = finish(start(tmp_path / "run", "none"))
     assert (printed["digest"], printed["failures"], log) == (undisturbed(), 0, "")
     assert steps(tmp_path / "run") == steps_of_events(tmp_path / "run") == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["deleted", "unwritable", "full"])
 def test_training_finishes_with_one_warning_when_the_folder_is(fault, tmp_path):
     run = tmp_path / "run"
@@ -79,6 +81,7 @@ def test_training_finishes_with_one_warning_when_the_folder_is(fault, tmp_path):
         assert left_over(run) == []
 
 
+@pytest.mark.slow
 def test_training_finishes_with_one_warning_on_a_disk_that_is_full(tmp_path):
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
@@ -106,6 +109,7 @@ def test_an_unwritable_folder_is_an_error_before_training(tmp_path):
     assert log.splitlines()[-1].endswith("is read-only to you; give another path")
 
 
+@pytest.mark.slow
 def test_after_kill_9_every_file_is_whole_and_the_run_goes_on(tmp_path):
     """Killed at many moments while it writes snapshots as fast as it can; then started again in the folder."""
     script = """if 1:
@@ -141,6 +145,7 @@ def test_after_kill_9_every_file_is_whole_and_the_run_goes_on(tmp_path):
     assert left_over(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_two_trainings_of_the_same_second_and_folder_one_is_refused_and_nothing_overwritten(tmp_path):
     run = tmp_path / "run"
     both = [start(run, "held") for _ in range(2)]
@@ -225,6 +230,7 @@ def test_an_interpreter_that_exits_without_close_leaves_all_snapshots(end, code,
     assert steps(tmp_path) == steps_of_events(tmp_path) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_in_a_snapshot_leaves_the_training_as_it_was(tmp_path):
     """MXNet's own error, or oneDNN's, under a limit that the images alone exceed; its engine keeps none of it."""
     script = """if 1:

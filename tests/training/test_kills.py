@@ -83,6 +83,7 @@ def curve_steps(run, tag):
     return [step for step, value in events.values(run) if value.tag == tag]
 
 
+@pytest.mark.slow
 def test_files_and_curves_wait_for_no_picture_of_any_snapshot(tmp_path):
     killed_while_it_draws(tmp_path, 4)
     assert [step_of(path) for path in list_snapshots(tmp_path)] == [0, 1, 2, 3]
@@ -90,6 +91,7 @@ def test_files_and_curves_wait_for_no_picture_of_any_snapshot(tmp_path):
     assert list(panel_steps(tmp_path).values()) == [[0]] * 3
 
 
+@pytest.mark.slow
 def test_the_next_training_draws_them_from_the_files_before_its_own(tmp_path, caplog):
     killed_while_it_draws(tmp_path, 4)
     with vc.AttentionMonitor(probe_set(), tmp_path, image_format="png", on_error="raise") as monitor:
@@ -122,6 +124,7 @@ def test_the_next_training_draws_them_from_the_files_before_its_own(tmp_path, ca
                 np.testing.assert_array_equal(drawn, expected[tag, step])
 
 
+@pytest.mark.slow
 def test_a_run_without_event_files_gets_its_newest_pictures_back(tmp_path):
     with vc.AttentionMonitor(probe_set(), tmp_path, show=1) as monitor:
         for step in range(30):

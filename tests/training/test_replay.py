@@ -267,6 +267,7 @@ def start(folder, text, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_a_replay_that_is_killed_goes_on_where_it_was(trained, tmp_path):
     hold = "told=lambda total, taken, when: taken == 2 and __import__('time').sleep(600),"
     process = start(tmp_path, script(trained, tmp_path / "run", hold))

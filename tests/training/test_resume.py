@@ -86,6 +86,7 @@ def test_a_fit_resumed_from_a_checkpoint_equals_one_that_was_never_interrupted(t
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_concepts_keep_their_colours_when_a_fit_is_resumed(tmp_path):
     """With this seed their numbers change from epoch to epoch: without the stored ones, colours change as well."""
     methods = {"methods": ("grad_cam", "feature_factors")}
@@ -173,6 +174,7 @@ def loop(run, first, last, net, image_format="png"):
     return monitor
 
 
+@pytest.mark.slow
 def test_a_loop_that_starts_at_epoch_7_equals_one_that_was_never_interrupted(tmp_path):
     mx.random.seed(1)
     net = small_net()

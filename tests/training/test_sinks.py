@@ -156,7 +156,7 @@ print(json.dumps([monitor.failures, scores]))
 """
 
 
-@pytest.mark.parametrize("often", ["often", "never"])
+@pytest.mark.parametrize("often", ["often", pytest.param("never", marks=pytest.mark.slow)])
 def test_weights_and_biases_hold_curves_and_sheets_and_leave_the_users_steps_alone(often, tmp_path):
     """Read from the file that an offline run leaves; in a process of its own, since it starts a service."""
     pytest.importorskip("wandb")
