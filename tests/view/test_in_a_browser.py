@@ -110,7 +110,9 @@ def test_numbers_stay_close_behind_a_long_drag_and_are_those_of_the_step_where_i
     last = int(label(view).split()[1])
     taken = vc.Run(_folder(view) / "biased").snapshot(last).measures["energy/object"]
     wanted = [float(taken[int(name.split()[1])]) for name in names(view)]
-    numbers = "[...document.querySelectorAll('.card')].map((card) => card.querySelector('.energy b').textContent)"
+    numbers = (
+        "[...document.querySelectorAll('.card')].map((card) => card.querySelector('.energy b').textContent)"
+    )
     view.wait(f"return {numbers}.every((text, i) => Math.abs(text - arguments[0][i]) < 0.001)", wanted)
 
 
