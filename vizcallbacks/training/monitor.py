@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..attribution.methods import DEFAULT_METHODS
-from ..checks import as_numpy, check_step, names_arguments
+from ..checks import check_step, names_arguments
 from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.report import Report
@@ -62,8 +62,8 @@ class AttentionMonitor:
     image_format : {"jpeg", "png"}
         JPEG (4:4:4, quality 80) is a third as large.
     on_error : {"warn", "raise"}
-        When a snapshot fails in mid-training: one warning and on with the training, or the exception. Wrong
-        arguments always raise, when the monitor is made or at its first snapshot.
+        When a snapshot fails in mid-training: warn once and continue, or raise. Wrong arguments always raise,
+        when the monitor is made or at its first snapshot.
     max_overhead : float, optional
         The share of the training's time that snapshots may take, such as 0.05: where they would take more, only
         some of those asked for are taken (see `vizcallbacks.training.budget`). Default: all are.
@@ -99,7 +99,7 @@ class AttentionMonitor:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as said above.
+        If an argument is invalid.
     """
 
     @names_arguments
@@ -266,25 +266,7 @@ class AttentionMonitor:
         ValueError
             An array does not have the right type or shape, or the map that sheets are of is missing.
         """
-        step = check_step(step)
-        probe, planned, _ = self._plan.share
-        album = self._journal.album
-        if album.main not in maps:
-            raise ValueError(
-                f"maps must hold {album.main!r}, which the monitor was made for, got {', '.join(maps) or 'none'}; "
-                "make it with methods=... of what you record"
-            )
-        given = (step, maps, outputs, planned if targets is None else targets)
-        more.setdefault("output", self._plan.output)
-        Snapshot.from_arrays(probe, *given, when=when, **more)  # raises before the folder is touched
-        self._taking.start(step)
-
-        def make(previous: Snapshot | None) -> tuple[Snapshot, dict[str, Any]]:
-            taken = Snapshot.from_arrays(probe, *given, when=when, previous=previous, **more)
-            drawn = {name: as_numpy(maps[name])[album.shown] for name in self._plan.methods if name in maps}
-            return taken, drawn
-
-        return self._taking.of_maps(step, make)
+        return self._taking.of_maps(check_step(step), maps, outputs, targets, when=when, **more)
 
     def overview(self):
         """Probe images x steps so far in one picture, (H, W, 3) uint8 RGB, as logged."""

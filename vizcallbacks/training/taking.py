@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..checks import as_numpy
 from ..regression import snapshot as snapshots
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
@@ -93,13 +94,25 @@ class Taking:
             self._act()
 
     def of_maps(
-        self, step: int, make: Callable[[Snapshot | None], tuple[Snapshot, Mapping[str, Any]]]
+        self, step: int, maps: Mapping[str, Any], outputs: Any, targets: Any, **more: Any
     ) -> Snapshot | None:
-        """The snapshot that `make` makes, given the one before, with the maps of the images shown by method."""
+        """A snapshot of maps that something else computed; arguments, errors: `AttentionMonitor.record`."""
+        probe, planned, _ = self._plan.share
+        album = self.journal.album
+        if album.main not in maps:
+            raise ValueError(
+                f"maps must hold {album.main!r}, which the monitor was made for, got {', '.join(maps) or 'none'}; "
+                "make it with methods=... of what you record"
+            )
+        given = (step, maps, outputs, planned if targets is None else targets)
+        more.setdefault("output", self._plan.output)
+        Snapshot.from_arrays(probe, *given, **more)  # raises before the folder is touched
+        self.start(step)
 
         def keep() -> Snapshot:
             began = time.perf_counter()
-            taken, drawn = make(self.previous)
+            taken = Snapshot.from_arrays(probe, *given, previous=self.previous, **more)
+            drawn = {name: as_numpy(maps[name])[album.shown] for name in self._plan.methods if name in maps}
             return self._keep(taken, drawn, [], began)
 
         try:
