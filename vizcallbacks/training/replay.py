@@ -107,6 +107,26 @@ def replay(
         An argument is invalid, no checkpoint can be used, or two have the same step.
     ImportError
         Several workers without dask.distributed, or a worker without the net's module.
+
+    Examples
+    --------
+    With parameters of two epochs, as a training saved them:
+
+    >>> import vizcallbacks as vc
+    >>> from vizcallbacks.mxnet_door import mx, nn
+    >>> def make_net():
+    ...     net = nn.HybridSequential()
+    ...     net.add(nn.Conv2D(4, 3, in_channels=3, activation="relu"), nn.GlobalAvgPool2D())
+    ...     net.add(nn.Dense(2, in_units=4))
+    ...     return net
+    >>> net = make_net()
+    >>> net.initialize()
+    >>> for epoch in range(2):
+    ...     net.save_parameters(f"m-epoch{epoch}batch40.params")
+    >>> probe = vc.ProbeSet(images, labels=[0, 1, 1])
+    >>> done = vc.replay(["m-epoch0batch40.params", "m-epoch1batch40.params"], make_net, probe, "runs/a")
+    >>> done.steps, vc.Run("runs/a").steps
+    ((1, 2), (1, 2))
     """
     check_whole("workers", workers)
     check_whole("chunk", chunk)
