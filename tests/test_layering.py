@@ -183,6 +183,19 @@ def test_a_room_imports_only_the_rooms_that_it_may(module):
     assert not wrong, f"{module} must not import {wrong}: see ROOMS"
 
 
+TESTS = sorted(Path(__file__).parent.rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=[path.stem for path in TESTS])
+def test_no_test_imports_another_test(path):
+    """What tests share is in `tests/helpers`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [*(alias.name for alias in node.names), getattr(node, "module", None) or ""]
+            parts = {part for name in names for part in name.split(".")}
+            assert not parts & {other.stem for other in TESTS}, f"line {node.lineno}"
+
+
 def test_no_import_goes_in_a_circle():
     arrows = {module: imports_of(module)[0][0] - {module} for module in MODULES if module != "__init__"}
     known, walking = set(), []

@@ -8,6 +8,8 @@ import pytest
 
 from vizcallbacks.training.checkpoints import find_checkpoints, read_stored
 
+from ..helpers.checkpoints import on_gpu
+
 
 def touch(folder, *names):
     folder.mkdir(exist_ok=True)
@@ -127,17 +129,6 @@ def test_files_of_numpy_arrays_with_scalars_are_read(tmp_path):
 def test_every_type_of_numbers_has_its_size(tmp_path, dtype):
     mx.nd.save(str(tmp_path / "a.params"), {"w": mx.nd.ones((3, 5), dtype=dtype)})
     assert read_stored(str(tmp_path / "a.params")).shapes == {"w": (3, 5)}
-
-
-def on_gpu(path):
-    """The first array's device, behind its magic number, kind, axes and shape, set to GPU 0."""
-    data = bytearray(path.read_bytes())
-    (axes,) = struct.unpack("<i", data[32:36])
-    place = 36 + 8 * axes
-    assert struct.unpack("<ii", data[place : place + 8]) == (1, 0)  # the CPU
-    data[place : place + 4] = struct.pack("<i", 2)
-    path.write_bytes(data)
-    return path
 
 
 def test_a_gpus_file_is_recognised(tmp_path):

@@ -20,11 +20,11 @@ from tests.helpers.checkpoints import (
     build,
     build_hybrid,
     differences,
+    on_gpu,
     snapshots,
     train,
     watched,
 )
-from tests.training.test_checkpoints import on_gpu
 from vizcallbacks.tensorboard.drawing import DrawingLog
 from vizcallbacks.training.loading import SymbolNet
 from vizcallbacks.training.replay import replay

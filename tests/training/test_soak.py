@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from .test_faults import ENVIRONMENT, ROOT
+from ..helpers.processes import ENVIRONMENT, ROOT
 
 SCRIPT = """
 import dataclasses, json, pathlib, sys

@@ -1,9 +1,5 @@
 """The view's document: what is stored, and how exactly."""
 
-import json
-import struct
-import zlib
-
 import cv2
 import numpy as np
 import pytest
@@ -13,17 +9,9 @@ from vizcallbacks.view import document as made
 from vizcallbacks.view.document import Pack, chosen_steps, eight_bits, picture_sheet, probe_part, step_part
 
 from ..helpers.checked import at, probe_set, snapshot
+from ..helpers.documents import opened
 
 PROBE = probe_set(4)
-
-
-def opened(pack):
-    """The document and its parts, read by another way than the script's."""
-    raw = zlib.decompress(pack)
-    (length,) = struct.unpack("<I", raw[:4])
-    found = json.loads(raw[4 : 4 + length])
-    ends = 4 + length + np.cumsum([0, *found["parts"]])
-    return found, [raw[a:b] for a, b in zip(ends, ends[1:])]
 
 
 @pytest.mark.parametrize("signed", [False, True])

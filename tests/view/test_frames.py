@@ -13,10 +13,10 @@ import vizcallbacks as vc
 from vizcallbacks.view import frames
 
 from ..helpers.checked import probe_set as checked_probe
+from ..helpers.documents import opened
 from ..helpers.nets import small_net
 from ..helpers.probes import probe_set
 from ..helpers.runs import write_run
-from .test_document import opened
 
 METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 

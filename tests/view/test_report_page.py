@@ -18,8 +18,8 @@ from vizcallbacks.view.page import SCRIPTS, script
 from vizcallbacks.view.report_page import report_path, write_checked, write_report
 
 from ..helpers.checked import ON_OBJECT, ON_TAG, probe_set, snapshot
+from ..helpers.documents import opened
 from ..helpers.runs import HOSTILE, hostile_probe, write_run
-from .test_document import opened
 
 ROOT = Path(__file__).parents[2]
 PROBE = probe_set(6)
