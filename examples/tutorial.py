@@ -42,7 +42,7 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## One network, two imports
 #
-# A VGG network. Whether its convolutions and ReLUs are Gluon's or can be looked into hangs on a single line:
+# A VGG network. Whether its convolutions and ReLUs are Gluon's or can be looked into depends on a single line:
 # where `Activation` and `Conv2D` come from. For training, Gluon's will do:
 
 # %%

@@ -1,4 +1,4 @@
-"""Arrays and a few facts in one .npz file: written whole or not at all, read without trust.
+"""Arrays and a few facts in one .npz file: written whole or not at all, read safely.
 
 Probes, snapshots and baselines are such files. Members are stored uncompressed and unpickled, so that reading a
 foreign or damaged file takes no more memory than the file has bytes, and runs no code. `numpy.load` reads them

@@ -1,4 +1,4 @@
-"""The table of attribution methods: what each needs -> raw maps, one image after another untouched by its batch.
+"""The table of attribution methods: what each needs -> raw maps, each independent of its batch.
 
 N images of C channels and H x W pixels; the layer has K maps of h x w. The score y of a target is taken
 before the softmax. Nothing here is scaled or quantised: raw maps are the product, and only they can be compared

@@ -67,7 +67,7 @@ def segmentation(class_id: int, region: Any = None) -> Target:
     class_id : int
     region : ndarray, (H, W) or (N, H, W), bool, optional
         One for all images, or one for each, of the size of the net's output. None: where the net sees the
-        class on the image as it is; an image where it sees it nowhere gets the whole image.
+        class on the image as it is; an image where the class is predicted nowhere gets the whole image.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from ..probes.probe_set import ProbeSet
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What becomes of a picture before the net sees it.
+    """What happens to a picture before the net sees it.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class PretrainedModel:
         Raises
         ------
         ValueError, TypeError
-            As `crop` and `ProbeSet`; a mask has not its picture's size.
+            As `crop` and `ProbeSet`; a mask differs from its picture in size.
         """
         crops = [self.crop(picture) for picture in pictures]
         if not crops:

@@ -1,4 +1,4 @@
-"""Weights out of a file that torch wrote, without torch and without trust.
+"""Weights out of a file that torch wrote, without torch, and safely: nothing in the file is executed.
 
 The format is the one that `torch.save` wrote until version 1.5, and writes today with
 ``_use_new_zipfile_serialization=False``: four pickles (a magic number, the protocol, facts about the machine,

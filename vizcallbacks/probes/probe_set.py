@@ -230,7 +230,7 @@ class ProbeSet:
             message = f"{os.fspath(path)!r} holds no probe set ({type(error).__name__}: {error})"
             raise ValueError(f"{message}; save it again") from error
         if probe.digest != digest:
-            raise ValueError(f"the probe set in {os.fspath(path)!r} has not its digest; save it again")
+            raise ValueError(f"the probe set in {os.fspath(path)!r} does not match its digest; save it again")
         return probe
 
     def save(self, path: Any) -> None:

@@ -53,4 +53,4 @@ class _Handover:
 
     def flush(self) -> None:
         if not self._log.flush():
-            raise StillDownError("the log that writes is not in order, and has said so")
+            raise StillDownError("the log could not write, and has warned of it")

@@ -282,7 +282,7 @@ def clean_label(text: str, limit: int = 40) -> str:
 
 
 class _Marker:
-    """Passes through the queue behind the jobs; `done` once they are worked off."""
+    """Passes through the queue behind the jobs; `done` once they have run."""
 
     def __init__(self, last: bool):
         self.last = last
