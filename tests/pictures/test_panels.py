@@ -224,7 +224,23 @@ def test_notes_tell_what_guided_maps_leave_out_and_that_they_show_edges():
     assert panels.guided_note(["grad_cam"], (3, 17)) == ""
     assert panels.edges_note(["grad_cam", "saliency"]) == ""
     assert panels.edges_note(["guided_grad_cam"]) == "Guided Grad-CAM shows edges as much as reasons."
-    assert "and" in panels.edges_note(["guided_grad_cam", "guided_backprop"])
+    two = ["guided_grad_cam", "guided_backprop"]
+    assert panels.edges_note(two) == "Guided Grad-CAM and Guided backprop show edges as much as reasons."
+    assert panels.edges_note([*two, "deconvnet"]) == (
+        "Guided Grad-CAM, Guided backprop and Deconvnet show edges as much as reasons."
+    )
+
+
+def test_maps_of_regions_are_drawn_over_the_photograph_whatever_their_size():
+    squares = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
+    for name, kind in (
+        ("occlusion", "cam"),
+        ("rise", "cam"),
+        ("saliency", "intensity"),
+        ("full_grad", "intensity"),
+    ):
+        (drawn,) = titled_maps({name: squares})
+        assert (drawn.kind, drawn.map is squares) == (kind, True)
 
 
 def test_maps_with_channels_and_no_sign_are_drawn_by_their_largest_channel():

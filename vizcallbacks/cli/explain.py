@@ -32,6 +32,7 @@ from ..probes.photographs import find_photographs, read_photograph
 from .all_photographs import ALL, Gathered
 from .beforehand import ahead
 from .class_names import find_class, read_classes
+from .estimate import estimate
 from .json_out import take_json, write_json
 from .one_photograph import asked_lines, facts_of, heading, picture_of, save_raw, top_lines
 from .terminal import say, take_output
@@ -98,6 +99,11 @@ def run(options: argparse.Namespace) -> int:
             if not batch.paths:
                 continue
             probe = model.probe_set(batch.crops, names=batch.paths)
+            if not explained:
+                taking = estimate(
+                    model.net, probe.images, methods, options.layer, options.batch_size, len(paths)
+                )
+                say(*filter(None, [taking]))
             result = explain(
                 model.net,
                 probe,
@@ -111,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
             layer = result.layer
             if not explained:
                 _check_class_names(result, model)
-                say(heading(result, model))
+                say(*heading(result, model))
             if pending is not None:
                 tell(*pending)
             pending = batch, result, drawing.submit(draw, batch, result)
@@ -263,7 +269,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=",".join(DEFAULT_METHODS),
         metavar="NAME,...",
         help=f"of {', '.join(METHODS)}; all-fast: those of few passes; all: also those of hundreds and thousands, "
-        "minutes for each photograph (default: %(default)s)",
+        "minutes for each photograph; how many is told before they begin (default: %(default)s)",
     )
     take_output(parser)
     parser.add_argument(

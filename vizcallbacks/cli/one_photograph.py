@@ -17,15 +17,15 @@ SCHEMA = 1  # of the raw maps' files
 PANEL_WIDTH = 952  # px: four crops of 224 side by side, each pixel as the net saw it
 
 
-def heading(result: Any, model: PretrainedModel) -> str:
-    """What is the same for all photographs."""
+def heading(result: Any, model: PretrainedModel) -> list[str]:
+    """Lines on what is the same for all photographs."""
     parts = [model.name]
     if result.layer is not None and any(METHODS[name].shape == "layer" for name in result.maps):
         parts.append(f"layer {result.layer!r}")
     if any("guided_gradient" in METHODS[name].needs for name in result.maps):
         parts.append("guided {} of {} ReLUs".format(*result.relus))
     note = edges_note(result.maps)
-    return ", ".join(parts) + (f"\n{note}" if note else "")
+    return [", ".join(parts), *filter(None, [note]), *result.remarks]
 
 
 def top_lines(result: Any, i: int) -> list[str]:

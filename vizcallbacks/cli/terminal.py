@@ -17,10 +17,12 @@ def say(*lines: str, file: TextIO | None = None) -> None:
     ----------
     lines : str
         Each is printed as one line, by `one_line`: what would obey a terminal or CI is escaped, line breaks too.
-        Characters that the terminal's encoding lacks are written as ``\\u1234``.
+        Of no lines, nothing is. Characters that the terminal's encoding lacks are written as ``\\u1234``.
     file : text stream, optional
         Default: standard output.
     """
+    if not lines:
+        return
     file = sys.stdout if file is None else file
     encoding = file.encoding or "utf-8"
     text = "\n".join(map(one_line, lines))

@@ -58,11 +58,14 @@ def titled_maps(
 def drawable(method: str, map_: np.ndarray) -> tuple[np.ndarray, str]:
     """One image's map as it is drawn, and how, a key of render's DRAWERS.
 
-    Of maps with channels and without a sign, the maximum over the channels.
+    Of maps with channels and without a sign, the maximum over the channels. Maps of an image's size that have a
+    sign but no channels are of regions, such as occlusion's, and drawn as the CAM family's.
     """
-    shape = METHODS[method].shape
-    if shape == "channels" and not METHODS[method].signed:
+    shape, signed = METHODS[method].shape, METHODS[method].signed
+    if shape == "channels" and not signed:
         return map_.max(axis=0), DRAWN_AS["image"]
+    if shape == "image" and signed:
+        return map_, DRAWN_AS["layer"]
     return map_, DRAWN_AS[shape]
 
 
@@ -204,4 +207,9 @@ def edges_note(methods: Iterable[str]) -> str:
     """What a viewer has to know of these methods once; "" if nothing."""
     titles = [METHODS[name].title for name in methods if not METHODS[name].depends_on_weights]
     verb = "shows" if len(titles) == 1 else "show"
-    return f"{' and '.join(titles)} {verb} edges as much as reasons." if titles else ""
+    return f"{listed(titles)} {verb} edges as much as reasons." if titles else ""
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
