@@ -117,6 +117,27 @@ def test_lrp_by_hand():
     np.testing.assert_allclose(result.notes["lrp/conservation_gap"], [-4], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("biases", "kept"), [(True, 6), (False, 10)])
+def test_lrp_biases_of_convolutions_take_their_share(biases, kept, monkeypatch):
+    # x = 3: one channel 2 x 3 + 4 = 10, of which the bias keeps 4; one -3 + 9 = 6, for which nothing but it speaks
+    method = METHODS["lrp"]
+    monkeypatch.setitem(METHODS, "lrp", replace(method, function=partial(method.function, biases=biases)))
+    above = in_a_row(conv([[2], [-1]], [4, 9]), gluon.nn.Flatten(), dense([[1, 1]]))
+    result = vc.explain(in_a_row(conv([[1]]), act(), above), pixels([3]), "lrp", targets=0)
+    assert result.scores.tolist() == [16]
+    np.testing.assert_allclose(result["lrp"], pixels([kept]), rtol=1e-5)
+    np.testing.assert_allclose(result.notes["lrp/conservation_gap"], [kept - 16], rtol=1e-5)
+
+
+def test_lrp_negative_biases_and_those_of_the_first_layer_keep_nothing():
+    # 3 + 5 = 8 by the first layer, flat: all of it is the pixel's; 2 x 8 - 6 = 10: the bias is no positive part
+    above = in_a_row(act(), conv([[2]], [-6]), gluon.nn.Flatten(), dense([[1]]))
+    result = vc.explain(in_a_row(conv([[1]], [5]), above), pixels([3]), "lrp", targets=0)
+    assert result.scores.tolist() == [10]
+    np.testing.assert_allclose(result["lrp"], pixels([10]), rtol=1e-5)
+    np.testing.assert_allclose(result.notes["lrp/conservation_gap"], [0], atol=1e-5)
+
+
 def test_lrp_shares_by_positive_parts_of_values_of_either_sign():
     # second layer takes 5, -3 as they are: w = 2, -1: parts 10, 3; and w = -1, 1: none positive
     net = in_a_row(

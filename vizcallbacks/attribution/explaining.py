@@ -16,6 +16,7 @@ from ..nets.inputs import Inputs
 from ..nets.instrument import instrumented
 from ..nets.kept import Kept
 from ..probes.probe_set import ProbeSet
+from .gaps import gap_remarks
 from .methods import DEFAULT_METHODS, chosen_methods
 from .one_batch import LAYER, Batch, apply_methods, explain_batch, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
@@ -166,6 +167,7 @@ def explain(
     probabilities = None if outputs is None else probabilities_of(outputs, kind)
     paths = {conv: path or conv.name for path, conv in conv_layers(block_paths(net)).items()}
     found = [_joined_maps(batches, index, methods) for index in range(len(layers or [None]))]
+    scores = np.concatenate([batch.scores for batch in batches])
     results = [
         Attributions(
             maps=found[index][0],
@@ -177,14 +179,14 @@ def explain(
             output=kind,
             targets=target.classes,
             target=target,
-            scores=np.concatenate([batch.scores for batch in batches]),
+            scores=scores,
             coverage=runner.coverage,
             notes=found[index][1],
             probe=probe,
             route=runner.route or "",
             reason=runner.reason,
             purity=runner.purity,
-            remarks=remarks,
+            remarks=(*remarks, *gap_remarks(found[index][1], scores)),
         )
         for index, one in enumerate(layers or [None])
     ]
