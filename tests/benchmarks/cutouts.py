@@ -190,7 +190,7 @@ def maps_of(net, probe: vc.ProbeSet, methods: list[str]) -> dict[str, np.ndarray
     """Method -> (N, h, w): of maps with channels, the largest absolute value over them."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     for start in range(0, len(probe), 16):  # the whole set's maps with channels would take a gigabyte
-        result = vc.explain(net, probe[start : start + 16], methods, targets="label")
+        result = vc.explain(net, probe[start : start + 16], methods, targets="label", batch_size=4)
         for name, maps in result.maps.items():
             parts[name].append(np.abs(maps).max(axis=1) if METHODS[name].shape == "channels" else maps)
     return {name: np.concatenate(some) for name, some in parts.items()}

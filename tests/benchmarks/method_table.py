@@ -5,8 +5,8 @@
 of methods of many passes once. RISE is run with a twentieth of its masks, and its time taken twenty times.
 
 *head*, *all*: `vizcallbacks.sanity` on the pretrained EfficientNet-Lite0 and photographs (8; 2 for methods of many
-passes, 1 for occlusion and for RISE, with a sixteenth of its masks): rank correlation of the maps with those by a
-shuffled head, and by weights that are all shuffled. 1: the weights do not matter; 0: nothing in common.
+passes, 1 for occlusion, Score-CAM and RISE, this with a sixteenth of its masks): rank correlation of the maps with
+those by a shuffled head, and by weights that are all shuffled. 1: the weights do not matter; 0: nothing in common.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from tests.helpers.photographs import photograph
 
 NET, COUNT, SIZE = "resnet18_v1", 4, 112
 MASKS = 4000
+ONE_PHOTOGRAPH = ("occlusion", "rise", "score_cam")
 PHOTOGRAPHS = ("astronaut", "chelsea", "china", "coffee", "flower", "motorcycle", "rocket", "camera")
 
 
@@ -43,22 +44,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost and dependence on the weights of every method.")
     parser.add_argument("--methods", default="all", help="names with commas between, all-fast or all")
     parser.add_argument("--only", choices=["cost", "weights"], help="default: both")
+    parser.add_argument("--images", type=int, default=COUNT, help="of the batch whose cost is measured")
     options = parser.parse_args()
     methods = chosen_methods(options.methods.split(","))
-    costs = measured_costs(methods) if options.only != "weights" else {}
+    costs = measured_costs(methods, options.images) if options.only != "weights" else {}
     cold.print_head(["method", "steps", "head", "all"])
     for name in methods:
         cells = dependence(name) if options.only != "cost" else ("", "")
         print(f"| {' | '.join([f'`{name}`', costs.get(name, ''), *cells])} |", flush=True)
 
 
-def measured_costs(methods: tuple[str, ...]) -> dict[str, str]:
+def measured_costs(methods: tuple[str, ...], count: int = COUNT) -> dict[str, str]:
     """Method -> its cost in training steps."""
     net = gluon.model_zoo.vision.get_model(NET, classes=10)
     net.initialize(mx.init.Xavier())
     net.hybridize(static_alloc=True, static_shape=True)
-    images = np.random.default_rng(0).normal(size=(COUNT, 3, SIZE, SIZE)).astype(np.float32)
-    data, labels = mx.nd.array(images), mx.nd.array(np.arange(COUNT))
+    images = np.random.default_rng(0).normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)
+    data, labels = mx.nd.array(images), mx.nd.array(np.arange(count) % 10)
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1e-6})
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
 
@@ -66,10 +68,10 @@ def measured_costs(methods: tuple[str, ...]) -> dict[str, str]:
         with autograd.record():
             value = loss(net(data), labels)
         value.backward()
-        trainer.step(COUNT)
+        trainer.step(count)
 
     def job(name: str) -> None:
-        vc.explain(net, images, name, targets=list(range(COUNT)))
+        vc.explain(net, images, name, targets=[i % 10 for i in range(count)])
 
     step()
     taken: dict[str, list[float]] = {"step": []}
@@ -96,9 +98,7 @@ def _seconds(job: Callable[[], object]) -> float:
 def dependence(name: str) -> tuple[str, str]:
     """Mean rank correlation with the maps by a random head, and by random weights."""
     model = vc.pretrained.efficientnet_lite0()
-    names = (
-        PHOTOGRAPHS if METHODS[name].is_fast else PHOTOGRAPHS[1 : 2 if name in ("occlusion", "rise") else 3]
-    )
+    names = PHOTOGRAPHS if METHODS[name].is_fast else PHOTOGRAPHS[1 : 2 if name in ONE_PHOTOGRAPH else 3]
     probe = model.probe_set([model.crop(photograph(one)) for one in names], names=list(names))
     with fewer_masks(MASKS // 16):
         found = vc.sanity(model.net, probe, name, stages=2).similarity[name]
