@@ -9,7 +9,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from vizcallbacks.nets.folding import fold, rewritten
+from vizcallbacks.nets.folding import LARGEST, fold, rewritten
 from vizcallbacks.nets.graph import cloned, ordered, read, replace, symbol_of
 from vizcallbacks.nets.operators import OPERATORS
 
@@ -59,6 +59,19 @@ def test_a_batch_norm_becomes_weight_and_bias(options, weight, bias):
     np.testing.assert_allclose(made[variables[1]].asnumpy().ravel(), weight)
     np.testing.assert_allclose(made[variables[2]].asnumpy(), bias)
     assert ARRAYS["norm_gamma"].asnumpy().tolist() == [3, 0.5]
+
+
+def test_behind_a_large_weight_it_stays_and_changes_nothing():
+    norm = conv_norm(mx.sym.var("x"))[1]
+    for size, found in ((LARGEST, ["Convolution"]), (LARGEST + 1, ["Convolution", "BatchNorm"])):
+        heads, folding = fold(rewritten(read(norm)), {**dict.fromkeys(ARRAYS, 1), "conv_weight": size})
+        assert ops(heads) == found
+        given = {**ARRAYS, **folding.arrays(ARRAYS), "x": mx.nd.array([[[[1.0]]]])}
+        symbol = symbol_of(heads)
+        outputs = mx.nd.CachedOp(symbol)(*(given[name] for name in symbol.list_inputs()))
+        outputs = outputs[0] if isinstance(outputs, list) else outputs
+        # of 2 + 1 and of -1 + 4: 10 + 3 (3 - 5) / 2, 20 + 0.5 (3 + 2) / 0.5
+        np.testing.assert_allclose(outputs.asnumpy().ravel(), [7, 25])
 
 
 def test_one_whose_convolution_is_looked_at_or_used_elsewhere_stays():

@@ -43,7 +43,7 @@ class CompiledNet:
         self.graph = graph
         if plans is None:
             counts = {name: len(outputs) for name, (_, outputs) in graph.calls.items()}
-            plans = Plans(graph.heads, [entry for _, entry in graph.runs], counts)
+            plans = Plans(graph.heads, [entry for _, entry in graph.runs], counts, graph.sizes)
         self.forms: dict[Hashable, tuple[CompiledNet, Any]] = {}
         self.plans, self.in_training = plans, plans.in_training
         self._arrays: dict[int, tuple[Plan, dict[str, Any]]] = {}

@@ -19,6 +19,14 @@ from .graph import INPUT, Entry, Node, ordered, replace
 from .operators import DrawsError, drawing, is_true, known
 from .replacements import FIRST_ONLY
 
+LARGEST = 2**19
+"""Numbers of a weight, up to which folding it is cheaper than the passes over its layer's maps that it saves.
+
+Larger weights belong to deep layers, whose maps are small: scaling them anew for each explanation writes more
+memory than their BatchNorms do (resnet18 of 8 images of 224 px, processor time: default methods 1.00 > 0.97 s,
+Grad-CAM 0.36 > 0.33 s).
+"""
+
 
 def rewritten(heads: list[Entry]) -> list[Entry]:
     """Put in the place of each operator what the table says, throughout a graph, which is changed.
@@ -112,7 +120,7 @@ class Folding:
         return made
 
 
-def fold(heads: Sequence[Entry]) -> tuple[list[Entry], Folding]:
+def fold(heads: Sequence[Entry], sizes: Mapping[str, int] | None = None) -> tuple[list[Entry], Folding]:
     """Make each BatchNorm that only shifts and scales a convolution's output a part of its weights and bias.
 
     gamma (w x + b - mean) / sqrt(var + eps) + beta, on the running statistics: exact but for rounding.
@@ -121,6 +129,8 @@ def fold(heads: Sequence[Entry]) -> tuple[list[Entry], Folding]:
     ----------
     heads : sequence of Entry
         Of a graph that `rewritten` made; it is changed.
+    sizes : mapping of str to int, optional
+        How many numbers each parameter holds: weights of more than `LARGEST` stay as they are. None: all fold.
 
     Returns
     -------
@@ -140,6 +150,7 @@ def fold(heads: Sequence[Entry]) -> tuple[list[Entry], Folding]:
         and uses[node.inputs[0]] == 1
         and uses[node, 1] == uses[node, 2] == 0
         and all(_is_parameter(one) for one, _ in (*node.inputs[1:], *node.inputs[0][0].inputs[1:]))
+        and (sizes is None or sizes[node.inputs[0][0].inputs[1][0].name] <= LARGEST)
     ]
     known = dict(pairs)
     copies = _copies([node for node in nodes if node not in known])

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..mxnet_door import mx
 
 INPUT = "vizcallbacks_input_"
@@ -87,6 +89,11 @@ class NetGraph:
     arrays: Mapping[str, Any]
     calls: Mapping[str, tuple[Any, list]] = field(default_factory=dict)
     steps: list[Entry] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many numbers each of the arrays holds."""
+        return {name: int(np.prod(array.shape)) for name, array in self.arrays.items()}
 
 
 def read(symbol: Any) -> list[Entry]:

@@ -107,9 +107,8 @@ class Structure:
         known = {layer: path for path, layer in layers.items()}
         paths = [known[layer] for layer, _ in graph.runs]
         at = [(places[node], output) for node, output in ends]
-        return cls(
-            Plans(graph.heads, runs, {}), paths, graph.regroup, (wiring(ends), at, paths), Steps(graph.steps)
-        )
+        plans = Plans(graph.heads, runs, {}, graph.sizes)
+        return cls(plans, paths, graph.regroup, (wiring(ends), at, paths), Steps(graph.steps))
 
     def graph(self, layers: Mapping[str, ConvLayer], arrays: Mapping[str, Any]) -> NetGraph:
         """The graph with the net's layers, by their paths, and its parameters of today."""

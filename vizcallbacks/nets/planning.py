@@ -113,10 +113,14 @@ class Plans:
         What its layers return, each time that they run.
     calls : mapping of str to int
         Name of a node that is a function in Python -> how many outputs it has.
+    sizes : mapping of str to int
+        How many numbers each parameter holds.
     """
 
-    def __init__(self, heads: list[Entry], runs: list[Entry], calls: Mapping[str, int]) -> None:
-        self.heads, self.runs, self._calls = heads, runs, calls
+    def __init__(
+        self, heads: list[Entry], runs: list[Entry], calls: Mapping[str, int], sizes: Mapping[str, int]
+    ) -> None:
+        self.heads, self.runs, self._calls, self._sizes = heads, runs, calls, sizes
         self.in_training = any(node.training for node in ordered(heads))
         self._made: dict[tuple, Plan] = {}
 
@@ -169,7 +173,7 @@ class Plans:
         count = len(self.heads)
         marks = [Node("identity", "", {}, [entry]) for entry in copies[count:]]
         ends = rewritten([*copies[:count], *((mark, 0) for mark in marks)])
-        ends, folding = fold(ends)
+        ends, folding = fold(ends, self._sizes)
         heads, tapped = ends[:count], [mark.inputs[0] for mark in marks]
         nodes = ordered([*heads, *tapped])
         moving = _moving(nodes, tapped, wanted.image) if wanted.record else set()
