@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vizcallbacks.nets.folding import LARGEST, fold, rewritten
-from vizcallbacks.nets.graph import cloned, ordered, read, replace, symbol_of
+from vizcallbacks.nets.graph import cloned, ordered, read, rewired, symbol_of
 from vizcallbacks.nets.operators import OPERATORS
 
 from ..helpers.nets import small_net
@@ -123,7 +123,7 @@ def test_a_copy_stops_where_it_is_told_and_leaves_the_original():
     assert ops(copies) == ["tanh", "elemwise_add"]
     assert ops(heads) == ["tanh", "exp", "tanh", "elemwise_add"]
     assert became[heads[0][0]] is copies[0][0]
-    assert ops(replace(heads, {exp: (variable, 0)})) == ["tanh", "elemwise_add"]
+    assert ops(rewired(heads, {exp: (variable, 0)})) == ["tanh", "elemwise_add"]
 
 
 def resident():

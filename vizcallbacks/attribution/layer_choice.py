@@ -9,7 +9,7 @@ import numpy as np
 from ..mxnet_door import autograd
 from ..nets.blocks import ConvLayer, cells, layout_of
 from ..nets.runner import Runner
-from ..nets.tape import Pass
+from ..nets.tape import Forward
 from .target import Target
 
 
@@ -19,7 +19,7 @@ def channels_first(layer: Any, array: np.ndarray) -> np.ndarray:
     return array.transpose(axes).astype(np.float32, copy=False)
 
 
-def default_layer(run: Pass, spatial: bool = False) -> tuple[ConvLayer, tuple[str, ...]]:
+def default_layer(run: Forward, spatial: bool = False) -> tuple[ConvLayer, tuple[str, ...]]:
     """The last Conv2D to run with an output larger than 1 x 1 and a part in the score; ValueError if none.
 
     For spatial targets the last with another Conv2D between it and the score, if there is one. Second: remarks.
@@ -47,7 +47,7 @@ def default_layer(run: Pass, spatial: bool = False) -> tuple[ConvLayer, tuple[st
     return large[-1], remarks
 
 
-def taps(run: Pass, layers: list, runner: Runner) -> list:
+def taps(run: Forward, layers: list, runner: Runner) -> list:
     """The layers' outputs of a pass, NDArrays in the layers' own layout.
 
     Of a layer that ran several times: where it ran last on the way from the image to the score; if it never has a
@@ -91,7 +91,7 @@ def no_part(runner: Runner, images: Any, extra: list, target: Target, layers: li
     )
 
 
-def scored(run: Pass, target: Target) -> tuple[Target, Any]:
+def scored(run: Forward, target: Target) -> tuple[Target, Any]:
     """Fix a target of a pass's images on its outputs, score them, (n,) NDArray, and close the pass's record."""
     chosen = target.fixed(run.outputs)
     with autograd.record(train_mode=False):

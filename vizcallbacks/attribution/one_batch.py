@@ -12,7 +12,7 @@ from ..nets.above import Above
 from ..nets.inputs import Inputs
 from ..nets.passes import Passes
 from ..nets.runner import Runner
-from ..nets.tape import IndependentError, Pass
+from ..nets.tape import Forward, IndependentError
 from ..nets.walks import Walks
 from .layer_choice import channels_first, default_layer, no_part, scored, taps
 from .methods import METHODS
@@ -120,7 +120,7 @@ def explain_batch(
     return Batch(layers, maps, notes, kept, outputs, chosen, _single(score), remarks)
 
 
-def _above(run: Pass, tapped: list, target: Target, batch_size: int, runner: Runner) -> list[Above]:
+def _above(run: Forward, tapped: list, target: Target, batch_size: int, runner: Runner) -> list[Above]:
     """The part of the net above each of the layers' outputs."""
     outputs = [id(output) for _, output in run.ran]
     several = runner.route == "traced"

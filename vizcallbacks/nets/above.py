@@ -13,7 +13,7 @@ from .compiled import CompiledNet
 from .graph import INPUT, Entry, dependent
 from .passes import Scored
 from .planning import Segment, Wanted
-from .tape import Pass
+from .tape import Forward
 
 
 class Above(Scored):
@@ -23,7 +23,7 @@ class Above(Scored):
 
     Parameters
     ----------
-    run : Pass
+    run : Forward
         Of the images, with the layer among those asked for.
     place : int
         Which of ``run.ran`` is changed.
@@ -40,7 +40,7 @@ class Above(Scored):
         If a function in Python is above the layer: its backward is known, but it cannot be run again.
     """
 
-    def __init__(self, run: Pass, place: int, choose: Callable, batch_size: int, several: bool) -> None:
+    def __init__(self, run: Forward, place: int, choose: Callable, batch_size: int, several: bool) -> None:
         compiled, inputs, taps = run.origin
         self._layer, entry = taps[place]
         self._graph = compiled.graph

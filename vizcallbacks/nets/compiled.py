@@ -16,7 +16,7 @@ from .coverage import Coverage
 from .folding import rewritten
 from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
 from .planning import Plan, Plans, Segment, Wanted
-from .tape import Pass, Tape
+from .tape import Forward, Tape
 
 
 class CompiledNet:
@@ -84,7 +84,7 @@ class CompiledNet:
         """Those on which the net's output depends; none if it has several, so that the score decides."""
         return [(layer, entry) for layer, entry in self.runs if entry[0] in self.plans.reached]
 
-    def forward(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Pass:
+    def forward(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Forward:
         """Run the net once, in predict mode.
 
         Parameters
@@ -133,7 +133,7 @@ class CompiledNet:
             values[step.outputs[0]] = tape.follow(output, step.differentiable, changing, step.rectified)
         outputs = [value(entry) for entry in plan.heads]
         ran = [(layer, value(entry)) for (layer, _), entry in zip(taps, plan.taps)]
-        return Pass(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
+        return Forward(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
 
     def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Plan:
         """What such a pass runs; made once."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..mxnet_door import mx
-from .graph import INPUT, Entry, Node, ordered, replace
+from .graph import INPUT, Entry, Node, ordered, rewired
 from .operators import DrawsError, drawing, is_true, known
 from .replacements import FIRST_ONLY
 
@@ -166,7 +166,7 @@ def fold(heads: Sequence[Entry], sizes: Mapping[str, int] | None = None) -> tupl
         conv.attrs["no_bias"] = "False"
         conv.inputs = [conv.inputs[0], *((Node("null", name), 0) for name in made)]
         places[norm, 0] = (conv, 0)
-    return replace(heads, places) if places else list(heads), Folding(folded, copies)
+    return rewired(heads, places) if places else list(heads), Folding(folded, copies)
 
 
 def _is_parameter(node: Node) -> bool:

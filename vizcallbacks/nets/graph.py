@@ -151,7 +151,7 @@ def cloned(
     return [copy(entry) for entry in heads], made
 
 
-def replace(heads: Sequence[Entry], places: Mapping[Entry, Entry]) -> list[Entry]:
+def rewired(heads: Sequence[Entry], places: Mapping[Entry, Entry]) -> list[Entry]:
     """The heads, with other entries in the place of some throughout the graph, which is changed."""
     for node in ordered(heads):
         node.inputs = [places.get(entry, entry) for entry in node.inputs]

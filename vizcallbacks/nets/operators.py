@@ -19,7 +19,6 @@ Attrs = Mapping[str, str]
 ACTIVATION_KINDS = ("relu", "gate", "smooth")
 """Kinds of activation.
 
-""
 "relu": piecewise linear with a kink at zero (ReLU, ReLU6, leaky, PReLU, max(x, 0)); guided backpropagation
 lets only positive gradient enter. "gate": from 0 to 1, multiplied with something (sigmoid, hard sigmoid, also
 as a part of swish and hard swish). "smooth": the others (ELU, SELU, GELU, tanh, soft ReLU). Gates and smooth

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..mxnet_door import autograd, mx
 from .nested import rows_of
 from .runner import Runner
-from .tape import Pass
+from .tape import Forward
 
 
 class Scored(ABC):
@@ -122,7 +122,7 @@ class Passes(Scored):
     def _outputs(self, group: list[np.ndarray]) -> Any:
         return self._forward(group, record=False).outputs
 
-    def _forward(self, group: list[np.ndarray], record: bool = True) -> Pass:
+    def _forward(self, group: list[np.ndarray], record: bool = True) -> Forward:
         extra = [mx.nd.concat(*[array] * len(group), dim=0) for array in self._extra]
         images = self._to_net(np.concatenate(group))
         return self._runner.forward(images, [], extra, record=record, guided=False)

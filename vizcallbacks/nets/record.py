@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..mxnet_door import autograd, mx
-from .graph import INPUT, Entry, NetGraph, Node, cloned, ordered, read, replace
+from .graph import INPUT, Entry, NetGraph, Node, cloned, ordered, read, rewired
 from .nested import flattened
 from .recorder import BlockGraph, Recorder
 from .tracing import behind
@@ -84,7 +84,7 @@ def recorded(notes: Recorder, outputs: Any, leaves: Sequence) -> Recording:
             f"follow ({len(missing)} in all); make it by mx.nd functions, or keep it as a parameter"
         )
     found, places = _inlined(notes, nodes, entries, len(flat))
-    replace([entry for entry in entries if entry is not None], places)
+    rewired([entry for entry in entries if entry is not None], places)
     entries = [None if entry is None else behind(entry, places) for entry in entries]
     runs = [(layer, behind(entry, places)) for layer, entry in found]
     heads, again = [], notes.again

@@ -20,7 +20,7 @@ from .plain_words import plain_words
 from .planning import OUTPUTS_ONLY, Wanted
 from .record import Recording
 from .steps import Steps
-from .tape import Pass
+from .tape import Forward
 from .tracing import Tracer, UntraceableError, runs_its_graph, trace, wiring
 from .untouched import Untouched
 
@@ -98,7 +98,7 @@ class Runner:
         record: bool = True,
         image: bool = True,
         guided: bool = True,
-    ) -> Pass:
+    ) -> Forward:
         """Run the net once, in predict mode, keeping what walks backwards need.
 
         Parameters
@@ -123,7 +123,7 @@ class Runner:
 
     def forward_to_last(
         self, images: Any, extra: Sequence = (), *, image: bool = True, guided: bool = True
-    ) -> Pass:
+    ) -> Forward:
         """`forward`, keeping the last run of a Conv2D that depends on the image and whose output, larger than
         1 x 1, has a part in the net's.
 
@@ -163,7 +163,7 @@ class Runner:
                 )
         return [run for run in compiled.runs if run[0] in layers]
 
-    def _run(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Pass:
+    def _run(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Forward:
         compiled = self._compiled(inputs)
         run = compiled.forward(inputs, taps, wanted)
         recording, self._unchecked = self._unchecked, None

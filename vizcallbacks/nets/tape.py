@@ -25,7 +25,7 @@ class IndependentError(ValueError):
 
 
 @dataclass
-class Pass:
+class Forward:
     """One forward pass through a net.
 
     Attributes

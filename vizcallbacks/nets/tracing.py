@@ -12,7 +12,7 @@ from typing import Any
 
 from ..mxnet_door import autograd, gluon, mx
 from .blocks import GraphLayer, block_paths, conv_layers, named, parameters_of
-from .graph import INPUT, Entry, NetGraph, Node, ordered, read, replace
+from .graph import INPUT, Entry, NetGraph, Node, ordered, read, rewired
 from .nested import flattened, symbols_in
 
 MARK = "vizcallbacks_mark_"
@@ -122,7 +122,7 @@ def read_marked(
     heads = ends[: len(ends) - len(marks)]
     at_marks: dict[Entry, Entry] = {end: end[0].inputs[0] for end in ends[len(heads) :]}
     runs = [(block, at_marks[end]) for (block, _), end in zip(marks, ends[len(heads) :])]
-    replace(ends, at_marks)
+    rewired(ends, at_marks)
     heads = [behind(entry, at_marks) for entry in heads]
     runs = [(block, behind(entry, at_marks)) for block, entry in runs]
     closed = {one.node: one for one in conv_layers(blocks).values() if isinstance(one, GraphLayer)}

@@ -14,10 +14,9 @@ from typing import Any
 from ..mxnet_door import autograd
 from .compiled import CompiledNet
 from .folding import fold, rewritten
-from .graph import Entry, Node, cloned, ordered
-from .graph import replace as replaced
+from .graph import Entry, Node, cloned, ordered, rewired
 from .planning import Wanted
-from .tape import Pass
+from .tape import Forward
 
 
 def prepared(compiled: CompiledNet) -> tuple[list[Entry], dict[str, Any]]:
@@ -27,7 +26,7 @@ def prepared(compiled: CompiledNet) -> tuple[list[Entry], dict[str, Any]]:
     # where a compiled piece ends in a bare sum, MXNet may find no storage type for its gradient
     sums = [node for node in ordered(heads) if node.op in SUMS]
     ends: dict[Entry, Entry] = {(node, 0): op("identity") for node in sums}
-    heads = replaced(heads, ends)
+    heads = rewired(heads, ends)
     for entry, (end, _) in ends.items():
         end.inputs = [entry]
     return heads, {**compiled.graph.arrays, **folding.arrays(compiled.graph.arrays)}
@@ -41,7 +40,7 @@ def variant(compiled: CompiledNet, heads: Sequence[Entry], arrays: Mapping[str, 
 
 def walked(
     compiled: CompiledNet, inputs: Sequence, choose: Any, taps: Sequence[Entry] = (), guided: bool = False
-) -> tuple[Pass, Any]:
+) -> tuple[Forward, Any]:
     """Run a net for walks down to the image, and close the record with the score.
 
     Parameters
@@ -57,7 +56,7 @@ def walked(
 
     Returns
     -------
-    Pass
+    Forward
     NDArray, (n,)
         The scores.
     """
