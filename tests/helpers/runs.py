@@ -25,13 +25,16 @@ def blobs(probe, mask, weight, side=12):
 
 
 def write_run(folder, probe, mask, steps=range(4), right=True, **more):
-    """A run whose maps come to lie on `mask`; predictions are the labels, or one more where not `right`."""
+    """A run whose maps come to lie on `mask` (None: it has only the maps in `more`).
+
+    Predictions are the labels, or one more where not `right`.
+    """
     folder = Path(folder)
     (folder / "attention").mkdir(parents=True)
     probe.save(folder / "attention" / "probe.npz")
     last = max(steps) or 1
     for step in steps:
-        maps = {"grad_cam": blobs(probe, mask, 0.2 + step / last), **more}
+        maps = {**({"grad_cam": blobs(probe, mask, 0.2 + step / last)} if mask else {}), **more}
         predictions = probe.labels if right else (probe.labels + 1) % 3
         sure = np.full(len(probe), 0.3 + 0.5 * step / last)
         taken = snapshot(maps, probe, step=step, predictions=predictions, probability=sure)

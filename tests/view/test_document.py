@@ -53,6 +53,22 @@ def test_a_pack_holds_the_document_and_its_parts():
     assert not found["maps"]["grad_cam"]["signed"]
 
 
+def test_a_step_holds_how_alike_the_peaks_are_by_class_and_in_all():
+    pack = Pack()
+    taken = snapshot({"grad_cam": at(1, 2), "layer_cam": at(0, 0) - 0.5}, PROBE)
+    maps = step_part(taken, pack.put, PROBE)["maps"]
+    _, parts = opened(pack.join({}))
+    for method in ("grad_cam", "layer_cam"):
+        rows = np.frombuffer(parts[maps[method]["sameness"]], "<f4").reshape(-1, 4)
+        found = vc.peaks(taken, PROBE, method)
+        wanted = [
+            (number, one.value, one.chance, one.count)
+            for number, one in [*found.sameness.items(), (np.nan, found.overall)]
+        ]
+        np.testing.assert_allclose(rows, wanted, rtol=1e-6)
+    assert "sameness" not in step_part(taken, Pack().put)["maps"]["grad_cam"]  # without the pictures
+
+
 def test_numbers_have_four_digits_and_undefined_ones_are_null():
     assert made.numbers(np.array([0.123456, np.nan, np.inf, -123456.0, 0.0])) == [
         0.1235,

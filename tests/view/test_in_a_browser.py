@@ -76,26 +76,18 @@ def test_dragging_the_slider_moves_all_images_and_charts(view):
 
 
 DRAG = """
-const [steps, done] = arguments, slider = document.querySelector(".player input");
-const last = Number(slider.max), cards = [...document.querySelectorAll(".card")];
+const [places, done] = arguments, slider = document.querySelector(".player input");
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-const said = (card) => card.querySelector(".energy b").textContent;
 (async () => {
-  const seen = cards.map((card) => ({ card, said: said(card), still: 0, longest: 0 }));
-  for (let i = 0; i < steps; i++) {
-    slider.value = last - 1 - (i % last);
+  for (const place of places) {
+    slider.value = place;
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     await frame();
-    for (const one of seen) {
-      one.still = said(one.card) === one.said ? one.still + 1 : 0;
-      one.said = said(one.card);
-      one.longest = Math.max(one.longest, one.still);
-    }
   }
-  done(seen.map((one) => one.longest));
+  done([...document.querySelectorAll(".card")].map((card) => +card.querySelector(".energy b").textContent));
 })();
 """
-"""Drags the slider so many steps, one a frame; for each card, the most steps over which its number stayed."""
+"""Drags the slider over places, one a frame, and gives the first number of all cards when it has arrived."""
 
 
 def test_numbers_stay_close_behind_a_long_drag_and_are_those_of_the_step_where_it_rests(view):
@@ -104,16 +96,20 @@ def test_numbers_stay_close_behind_a_long_drag_and_are_those_of_the_step_where_i
     # all of them in reach of the window
     view.wait("return [...document.querySelectorAll('.card .heat')].filter((one) => one.drawn).length === 60")
     view.settle()
-    behind = view.driver.execute_async_script(DRAG, 90)
-    assert len(behind) == COUNT
-    assert max(behind) <= 20  # six cards a step; a drag's step may show the same number as the one before
-    last = int(label(view).split()[1])
-    taken = vc.Run(_folder(view) / "biased").snapshot(last).measures["energy/object"]
-    wanted = [float(taken[int(name.split()[1])]) for name in names(view)]
-    numbers = (
-        "[...document.querySelectorAll('.card')].map((card) => card.querySelector('.energy b').textContent)"
+    shown = [int(name.split()[1]) for name in names(view)]
+    biased = vc.Run(_folder(view) / "biased")
+    energies = np.array([biased.snapshot(step).measures["energy/object"][shown] for step in STEPS])
+    numbers = np.array(view.driver.execute_async_script(DRAG, 20 * [3, 4] + 10 * [1, 0]))
+    assert len(numbers) == COUNT
+    # six cards a step: after ten steps between 0 and 1 no card tells anything else
+    off = np.abs(numbers - energies).T
+    assert (off[:, [0, 1]].min(axis=1) < 0.001).all()
+    assert (off[:, [3, 4]] > 0.001).all()
+    at_rest = (
+        "return [...document.querySelectorAll('.card')].every((card, i) =>"
+        " Math.abs(card.querySelector('.energy b').textContent - arguments[0][i]) < 0.001)"
     )
-    view.wait(f"return {numbers}.every((text, i) => Math.abs(text - arguments[0][i]) < 0.001)", wanted)
+    view.wait(at_rest, energies[0].tolist())
 
 
 def test_playing_goes_from_the_first_to_the_last_epoch_and_stops(view):
@@ -304,6 +300,71 @@ def test_the_peaks_are_the_patches_around_the_maxima(view):
     assert view.run("return document.querySelectorAll('.peaks .run:last-child .wrong').length") > 0
     view.all(".patch")[0].click()
     assert view.run("return document.querySelector('dialog').open")
+
+
+def alike(value):
+    """The words for a value of sameness."""
+    return "very alike" if value < 0.55 else "fairly alike" if value < 0.8 else "varied"
+
+
+def test_the_peaks_tell_how_alike_they_are_at_each_step_and_how_to_read_that(view):
+    view.all(".segments button")[1].click()
+    view.settle()
+    for step in (4, 0):
+        for run in ("biased", "honest"):
+            found = vc.peaks(vc.Run(_folder(view) / run).snapshot(step), vc.Run(_folder(view) / run).probe)
+            told = [(f"{one.value:.2f}", f"{one.chance:.2f}") for one in found.sameness.values()]
+            place = f".peaks .run:nth-child({1 + (run == 'honest')})"
+            wanted = [f"{value} {alike(float(value))}by chance {chance}" for value, chance in told]
+            assert view.texts(f"{place} span.alike") == wanted
+            value, chance = f"{found.overall.value:.2f}", f"{found.overall.chance:.2f}"
+            assert view.texts(f"{place} p.alike") == [
+                f"Sameness over all classes: {value}, by chance {chance}: {alike(float(value))}"
+            ]
+        press(view, *4 * [Keys.ARROW_LEFT])
+        view.settle()
+    assert "no verdict" in view.one(".peaks .reading").text  # which is open
+
+
+def test_the_words_follow_from_how_alike_the_patches_are(page, tmp_path):
+    """A class whose maxima lie on red squares, and two on noise."""
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (30, 3, 3, 3)).repeat(16, 1).repeat(16, 2).astype(np.uint8)
+    pictures[:10, :32, :32] = np.linspace(220, 250, 10)[:, None, None, None] * (1, 0, 0)
+    probe = vc.ProbeSet(np.zeros((30, 3, 48, 48), np.float32), np.repeat([0, 1, 2], 10), pictures=pictures)
+    maps = np.zeros((30, 6, 6), np.float32)
+    maps[:, 1, 1] = 1
+    write_run(tmp_path / "run", probe, None, steps=[0], grad_cam=maps)
+    write_report(tmp_path / "run", tmp_path / "report.html")
+    page.open((tmp_path / "report.html").as_uri() + "#tab=peaks")
+    page.wait("return document.querySelector('.alike b')")
+    said = [" ".join(words.split("by chance")[0].split()[1:]) for words in page.texts(".peaks span.alike")]
+    assert said == ["very alike", "varied", "varied"]
+
+
+def test_one_class_alone_has_no_sameness_and_that_is_said(page, tmp_path):
+    probe = probe_set(4)
+    probe = vc.ProbeSet(probe.images, [1, 1, 1, 1], pictures=probe.pictures)
+    write_run(tmp_path / "run", probe, None, steps=[0], grad_cam=at(1, 1))
+    write_report(tmp_path / "run", tmp_path / "report.html")
+    page.open((tmp_path / "report.html").as_uri() + "#tab=peaks")
+    page.wait("return document.querySelector('.peaks p.alike')?.textContent")
+    assert page.texts(".peaks p.alike") == ["Sameness is undefined: it needs two classes."]
+    assert page.texts(".peaks span.alike") == [""]
+
+
+def test_classes_follow_where_the_predicted_class_is_explained(page, tmp_path):
+    probe = probe_set(6)
+    run = write_run(tmp_path / "run", probe, "object", steps=[0, 1])
+    taken = vc.Run(run).snapshot(0)
+    dataclasses.replace(taken, targets=np.zeros(6, int)).save(f"{run}/attention/snapshot-00000000.npz")
+    write_report(run, tmp_path / "report.html")
+    page.open((tmp_path / "report.html").as_uri() + "#tab=peaks")
+    page.wait("return document.querySelector('.peaks .row')")
+    assert page.texts(".peaks .row .class") == ["cat", "dog", "owl"]
+    press(page, Keys.ARROW_LEFT)
+    page.settle()
+    assert page.texts(".peaks .row .class") == ["cat"]
 
 
 def test_a_view_can_be_sent_to_a_colleague(view, address):

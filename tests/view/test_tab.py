@@ -91,6 +91,16 @@ def test_the_document_tells_what_the_snapshots_hold(server, logdir):
         )
 
 
+def test_how_alike_the_peaks_are_is_measured_when_it_is_asked_for(server, logdir):
+    for step in next(run for run in document(server)["runs"] if run["name"] == "biased")["steps"]:
+        status, _, data = answer(server, step["maps"]["grad_cam"]["sameness"])
+        assert status == 200
+        found = vc.peaks(vc.Run(logdir / "biased").snapshot(step["step"]), PROBE)
+        rows = np.frombuffer(data, "<f4").reshape(-1, 4)
+        np.testing.assert_allclose(rows[:-1, 1], [one.value for one in found.sameness.values()], rtol=1e-6)
+        assert rows[-1, 2] == pytest.approx(found.overall.chance)
+
+
 def test_runs_that_are_not_asked_for_are_named_only(server):
     runs = {run["name"]: run["steps"] for run in document(server, "?run=honest&run=none")["runs"]}
     assert len(runs["honest"]) == 4
@@ -116,6 +126,8 @@ def test_what_has_not_changed_is_not_sent_again(server, path):
         "run=biased&step=-1&name=grad_cam",
         "run=biased&step=99&name=grad_cam",
         "run=biased&step=0&name=../../probe",
+        "run=biased&step=0&name=sameness%20../../probe",
+        "run=biased&name=sameness%20grad_cam",
         "run=biased&name=../attention/probe.npz",
         "run=biased%00&step=0&name=grad_cam",
         "step=0&name=grad_cam",

@@ -136,7 +136,7 @@ def peaks(found: Any, probe: ProbeSet, method: str | None = None) -> Peaks:
     digest = found.digest if hasattr(found, "digest") else found.probe.digest
     if digest != probe.digest:
         raise ValueError("the probe set given is not the one that was explained; give that one")
-    family = [name for name in found.maps if METHODS[name].shape == "layer"]
+    family = [name for name in found.maps if name in METHODS and METHODS[name].shape == "layer"]
     if not family or method not in (None, *family):
         raise ValueError(
             f"peaks needs maps of the CAM family, got {', '.join(found.maps) or 'none'}"
@@ -217,7 +217,8 @@ def sameness(patches: np.ndarray, classes: np.ndarray) -> tuple[dict[int, Samene
     """
     all_classes = np.unique(classes)
     rows = pick_evenly(len(patches), MEASURED)
-    classes = classes[rows]
+    groups = np.searchsorted(all_classes, classes[rows])
+    counts = np.bincount(groups, minlength=len(all_classes))
     size = (COLOURS, COLOURS)
     colours = [cv2.resize(patches[i], size, interpolation=cv2.INTER_AREA).ravel() for i in rows]
     points = np.array(colours, np.float64).reshape(len(rows), 3 * COLOURS**2)
@@ -225,45 +226,62 @@ def sameness(patches: np.ndarray, classes: np.ndarray) -> tuple[dict[int, Samene
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0))
     np.fill_diagonal(distances, np.inf)
     generator = np.random.default_rng(0)
-    found = _quotients(distances, classes, all_classes)
-    by_chance = np.array(
-        [_quotients(distances, generator.permutation(classes), all_classes) for _ in range(SHUFFLES)]
-    )
-    counts = [*((classes == one).sum() for one in all_classes), len(classes)]
+    groupings = np.stack([groups, *(generator.permutation(groups) for _ in range(SHUFFLES))])
+    found, *by_chance = _quotients(distances, groupings, counts)
     together = [
-        Sameness(float(value), float(np.median(chance)), int(count))
-        for value, chance, count in zip(found, by_chance.T, counts)
+        Sameness(float(value), float(chance), int(count))
+        for value, chance, count in zip(found, np.median(by_chance, axis=0), [*counts, len(rows)])
     ]
     return dict(zip(map(int, all_classes), together)), together[-1]
 
 
-def _quotients(distances: np.ndarray, classes: np.ndarray, all_classes: np.ndarray) -> list[float]:
-    """Of each class, and of all patches together."""
-    same = classes[:, None] == classes
-    within = np.where(same, distances, np.inf).min(axis=1, initial=np.inf)
-    across = np.where(same, np.inf, distances).min(axis=1, initial=np.inf)
-    defined = np.isfinite(within) & np.isfinite(across)
-    chosen = [defined & (classes == one) for one in all_classes]
-    return [_quotient(within[rows], across[rows]) for rows in (*chosen, defined)]
+def _quotients(distances: np.ndarray, groupings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of each class and of all patches, (S, C + 1), for groupings, (S, M), that have the same counts, (C,)."""
+    near = np.argsort(distances, axis=1)
+    sorted_distances = np.take_along_axis(distances, near, axis=1)
+    within, across = np.empty((2, *groupings.shape))
+    for place, groups in enumerate(groupings):
+        same = groups[near] == groups[:, None]
+        within[place], across[place] = _first(sorted_distances, same), _first(sorted_distances, ~same)
+    ours, others = (_medians(values, groupings, counts) for values in (within, across))
+    defined = np.isfinite(ours) & np.isfinite(others) & (others > 0)
+    return np.divide(ours, others, out=np.full(ours.shape, np.nan), where=defined)
 
 
-def _quotient(within: np.ndarray, across: np.ndarray) -> float:
-    if not len(within) or not np.median(across):
-        return float("nan")
-    return float(np.median(within) / np.median(across))
+def _first(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The first of each row's values that is chosen; infinity for none."""
+    if not len(values):
+        return np.empty(0)
+    places = np.arange(len(values)), chosen.argmax(axis=1)
+    return np.where(chosen[places], values[places], np.inf)
+
+
+def _medians(values: np.ndarray, groupings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Medians of values, (S, M), of each class and of all patches that have another of their class: (S, C + 1)."""
+    ordered = np.take_along_axis(values, np.lexsort((values, groupings)), axis=1)
+    starts = np.cumsum(counts) - counts
+    several = counts > 1
+    medians = np.full((len(values), len(counts) + 1), np.inf)
+    medians[:, :-1][:, several] = _middle(ordered, starts[several], counts[several])
+    whole = np.sort(np.where(several[groupings], values, np.inf), axis=1)
+    if several.any():
+        medians[:, -1] = _middle(whole, 0, counts[several].sum())
+    return medians
+
+
+def _middle(ordered: np.ndarray, starts: Any, counts: Any) -> np.ndarray:
+    """Medians of sorted runs of columns."""
+    return (ordered[:, starts + (counts - 1) // 2] + ordered[:, starts + counts // 2]) / 2
 
 
 def _patches(pictures: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Squares of the pictures, (M, H, W, 3), around positions, (M, 2), in shares of the sides."""
     height, width = pictures.shape[1:3]
     side = max(1, round(min(height, width) * SHARE))
-    offsets = np.arange(side)
-    cut = np.empty((len(pictures), side, side, 3), np.uint8)
-    for number, (picture, (down, across)) in enumerate(zip(pictures, positions)):
-        rows = np.clip(round(down * height - side / 2) + offsets, 0, height - 1)
-        columns = np.clip(round(across * width - side / 2) + offsets, 0, width - 1)
-        cut[number] = picture[np.ix_(rows, columns)]
-    return cut
+    starts = np.rint(positions * (height, width) - side / 2).astype(int)
+    places = starts[:, :, None] + np.arange(side)  # (M, 2, side)
+    rows, columns = places[:, 0].clip(0, height - 1), places[:, 1].clip(0, width - 1)
+    return pictures[np.arange(len(pictures))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def _wrong(found: Any, probe: ProbeSet) -> np.ndarray:

@@ -11,13 +11,16 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Callable
 
 import cv2
 import numpy as np
 
+from ..attribution.methods import METHODS
 from ..checks import pick_evenly
 from ..measures.of_one_map import area_share
+from ..pictures.peaks import peaks
 from ..probes.probe_set import ProbeSet
 from ..regression.report import Report, describe
 from ..regression.snapshot import Snapshot
@@ -27,8 +30,11 @@ MOST_PIXELS = 10_000_000  # of all pictures of a probe set together: 200 of 224 
 MOST_MAP_BYTES = 12_000_000  # of all maps of a document; beyond it, steps are thinned
 MASK_SIDE = 112  # px; larger masks are reduced for their outlines
 
-Put = Callable[[str, bytes], Any]
-"""Takes a binary part under a name, and gives what refers to it in the document."""
+SAMENESS = "sameness "
+"""Begins the name of the part that holds how alike the peaks of a method's maps are."""
+
+Put = Callable[[str, Callable[[], bytes]], Any]
+"""Takes a name and what makes the binary part of that name, and gives what refers to it in the document."""
 
 
 class Pack:
@@ -37,9 +43,9 @@ class Pack:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def put(self, name: str, data: bytes) -> int:
+    def put(self, name: str, make: Callable[[], bytes]) -> int:
         """Keep a part; its number refers to it."""
-        self._parts.append(data)
+        self._parts.append(make())
         return len(self._parts) - 1
 
     def join(self, document: Mapping[str, Any]) -> bytes:
@@ -61,7 +67,7 @@ def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
     for name, mask in probe.masks.items():
         small = _reduced(mask)
         masks[name] = {
-            "part": put(f"mask {name}", np.packbits(small.reshape(len(small), -1), axis=1).tobytes()),
+            "part": put(f"mask {name}", np.packbits(small.reshape(len(small), -1), axis=1).tobytes),
             "height": small.shape[1],
             "width": small.shape[2],
             "area": round(float(area_share(mask).mean()), 4),
@@ -71,7 +77,7 @@ def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
         "names": list(probe.names),
         "classes": list(probe.class_names),
         "labels": None if probe.labels is None else probe.labels.tolist(),
-        "pictures": {"part": put("pictures", sheet), **shape},
+        "pictures": {"part": put("pictures", lambda: sheet), **shape},
         "masks": masks,
     }
 
@@ -97,18 +103,20 @@ def run_part(
     return {"name": name, "probe": probe, "steps": steps, "verdict": verdict, "notes": notes}
 
 
-def step_part(snapshot: Snapshot, put: Put) -> dict[str, Any]:
-    """A snapshot: predictions, measures, and the maps of each method."""
+def step_part(snapshot: Snapshot, put: Put, probe: ProbeSet | None = None) -> dict[str, Any]:
+    """A snapshot: predictions, measures, maps of each method; with `probe`, also how alike their peaks are."""
     maps = {}
     for name, values in snapshot.maps.items():
-        data, peaks, signed = eight_bits(values)
+        data, largest, signed = eight_bits(values)
         maps[name] = {
-            "part": put(name, data),
+            "part": put(name, partial(bytes, data)),
             "height": values.shape[1],
             "width": values.shape[2],
             "signed": signed,
-            "peaks": numbers(peaks),
+            "peaks": numbers(largest),
         }
+        if probe is not None and name in METHODS and METHODS[name].shape == "layer":
+            maps[name]["sameness"] = put(SAMENESS + name, partial(sameness_part, snapshot, probe, name))
     return {
         "step": int(snapshot.step),
         "when": snapshot.when,
@@ -119,6 +127,19 @@ def step_part(snapshot: Snapshot, put: Put) -> dict[str, Any]:
         "measures": {name: numbers(values) for name, values in snapshot.measures.items()},
         "maps": maps,
     }
+
+
+def sameness_part(snapshot: Snapshot, probe: ProbeSet, method: str) -> bytes:
+    """How alike the patches around a method's maxima are, by class, and of all as "class" NaN.
+
+    Returns
+    -------
+    bytes
+        (C + 1) rows of four little-endian float32: class, `Sameness.value`, `.chance` (NaN: undefined), `.count`.
+    """
+    found = peaks(snapshot, probe, method)
+    rows = [*found.sameness.items(), (math.nan, found.overall)]
+    return np.array([(number, one.value, one.chance, one.count) for number, one in rows], "<f4").tobytes()
 
 
 def verdict_part(report: Report) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _page_of_attributions(result: Attributions) -> bytes:
     pack = Pack()
     maps = {name: _one_value(result, name) for name in result.maps}
     snapshot = replace(take(result, result.probe, step=0, when="now"), maps=maps)
-    run = run_part("explained", 0, [step_part(snapshot, pack.put)], None, [])
+    run = run_part("explained", 0, [step_part(snapshot, pack.put, result.probe)], None, [])
     title = f"Attention of layer {result.layer}"
     return one_file(title, [], [], pack.join(document(title, [probe_part(result.probe, pack.put)], [run])))
 

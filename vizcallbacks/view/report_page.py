@@ -127,7 +127,7 @@ def _steps(run: Run, pack: Pack, runs: int) -> tuple[list[dict], list[str], Snap
         except (OSError, ValueError) as error:
             notes.append(f"the snapshot of step {step} is left out: {error}")
         else:
-            parts.append(step_part(newest, pack.put))
+            parts.append(step_part(newest, pack.put, run.probe))
     return parts, notes, newest
 
 

@@ -19,7 +19,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from ..regression.snapshot import FOLDER, snapshot_path
-from .document import document, eight_bits, probe_part, run_part, step_part
+from .document import SAMENESS, document, eight_bits, probe_part, run_part, sameness_part, step_part
 from .page import script, style
 from .run import Run, find_runs
 from .verdicts import read_verdict
@@ -127,10 +127,8 @@ class AttentionPlugin(base_plugin.TBPlugin):
         known = self._steps.get(path)
         if known is None or known[0] != stamp:
             address = _address(run=name, step=step, stamp=stamp[0])
-            known = (
-                stamp,
-                step_part(run.snapshot(step), lambda method, _: f"{address}&name={_quoted(method)}"),
-            )
+            put = lambda part, _: f"{address}&name={_quoted(part)}"  # noqa: E731  made when it is asked for
+            known = stamp, step_part(run.snapshot(step), put, run.probe)
             self._steps[path] = known
         return known[1]
 
@@ -143,8 +141,8 @@ class AttentionPlugin(base_plugin.TBPlugin):
             parts: dict[str, bytes] = {}
             address = _address(run=name, stamp=stamp[0])
 
-            def put(part: str, data: bytes) -> str:
-                parts[part] = data
+            def put(part: str, make: Callable[[], bytes]) -> str:
+                parts[part] = make()
                 return f"{address}&name={_quoted(part)}"
 
             known = stamp, probe_part(Run(path).probe, put), parts
@@ -165,10 +163,14 @@ class AttentionPlugin(base_plugin.TBPlugin):
             return parts[part], "application/octet-stream"
         if not (step.isascii() and step.isdigit()):
             raise _Refused(400, "step must be a whole number")
-        maps = Run(path).snapshot(int(step)).maps
-        if part not in maps:
+        run = Run(path)
+        snapshot = run.snapshot(int(step))
+        method = part.removeprefix(SAMENESS)
+        if method not in snapshot.maps:
             raise _Refused(404, "no such map")
-        return eight_bits(maps[part])[0], "application/octet-stream"
+        if method != part:
+            return sameness_part(snapshot, run.probe, method), "application/octet-stream"
+        return eight_bits(snapshot.maps[method])[0], "application/octet-stream"
 
 
 class _Refused(Exception):

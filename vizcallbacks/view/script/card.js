@@ -66,7 +66,7 @@ export class Card {
       for (const { mask, name, value, bar } of masks) {
         say(name, shortened(mask, this.view.grid.label));
         const share = model.value(step, `energy/${mask}`, this.image);
-        say(value, share === null ? "–" : number(share));
+        say(value, share === null ? "–" : this.view.grid.narrow ? share.toFixed(2) : number(share));
         bar.style.backgroundSize = `${Math.round(100 * (share ?? 0))}% 100%`;
       }
     }

@@ -71,7 +71,7 @@ export class Controls {
     const failing = probe.names.filter((_, i) => view.violation(i)).length;
     const images = state.tab === "images";
     this.line.replaceChildren(...[
-      this.choice("tab", "view", [["images", "Images"], ["peaks", "Peaks"]]),
+      probe.pictures && this.choice("tab", "view", [["images", "Images"], ["peaks", "Peaks"]]),
       images && this.choice("mode", "what is drawn", [["maps", "Maps"], ["difference", runs.length > 1 ? "Difference" : "Change since start"], ["picture", "Pictures"]]),
       model.runs.length > 1 ? this.runs() : null,
       methods.length > 1 ? this.select("method", "method", methods.map((name) => [name, name])) : null,

@@ -73,7 +73,7 @@ export class Detail {
     const measures = model.measures(runs);
     const drawn = ["probability", ...measures.filter((name) => name.startsWith("energy/")), "drift", "score"]
       .filter((name, i, all) => measures.includes(name) && all.indexOf(name) === i).slice(0, 4);
-    this.charts = drawn.map((name) => new Chart(view, name === "probability" ? "probability of the explained class" : title(name), curve(name)));
+    this.charts = drawn.map((name) => new Chart(view, name === "probability" ? "probability of the class" : title(name), curve(name)));
     this.numbers = measures.map((name) => ({ name, cells: runs.map((run) => ({ run, cell: el("td") })) }));
     this.predictions = runs.map((run) => ({ run, cells: view.epochs.map(({ step }) => el("td", {}, seen(model, run, model.at(run, step), image))) }));
     this.element.replaceChildren(

@@ -7,6 +7,7 @@ const FIRST = 24;
 const PAUSE = 100; // ms
 const AT_ONCE = 10; // cards whose words are set in one frame
 const AT_STEP = 6; // the same, of a frame that has maps to draw as well
+const NARROW = 14; // letters in a line; with fewer, shares have two decimals
 const LETTER = 6.6; // px, of a card's small text, on average
 
 /** The orders offered: name -> {title, value(view, image)} with the largest value first; null last. */
@@ -60,6 +61,7 @@ export class Grid {
     this.visible = new Set();
     this.unsaid = new Set();
     this.letters = 16;
+    this.narrow = false;
     this.label = 6;
     this.limit = FIRST;
     this.count = el("p", { class: "count", role: "status" });
@@ -151,7 +153,8 @@ export class Grid {
     this.fitted = this.view.runs;
     this.letters = letters;
     const longest = Math.max(...this.view.runs.flatMap((run) => Object.keys(run.probe.masks)).map((mask) => mask.length), 3);
-    this.label = Math.min(longest, Math.max(3, letters - 6));
+    this.narrow = letters < NARROW;
+    this.label = Math.min(longest, Math.max(3, letters - (this.narrow ? 5 : 6)));
     this.cells.style.setProperty("--label", this.label);
     for (const card of this.visible) card.say();
   }

@@ -63,6 +63,21 @@ export class Model {
     return { cells, peak: peaks[image], height, width, top: signed ? 127 : 255 };
   }
 
+  /** How alike the patches around the maxima are: {value, chance, count} by class, and of all by "all"; null where that
+   * is not known, or under way. */
+  sameness(step, method) {
+    const part = step.maps[method]?.sameness;
+    const bytes = part === undefined ? null : this.bytes(part);
+    if (!bytes) return null;
+    const numbers = new Float32Array(bytes.slice().buffer);
+    const found = new Map();
+    for (let i = 0; i < numbers.length; i += 4) {
+      const [number, value, chance, count] = numbers.subarray(i, i + 4);
+      found.set(Number.isNaN(number) ? "all" : number, { value, chance, count });
+    }
+    return found;
+  }
+
   /** The largest magnitude of an image's maps over all of a run's steps: its one scale. */
   scale(run, method, image) {
     const key = `${run.place} ${method}`;

@@ -1,10 +1,14 @@
 // What does it look at? For each class, the patches of the pictures around the maxima of the maps.
 
-import { el } from "./dom.js";
+import { el, say } from "./dom.js";
 import { swatch } from "./card.js";
 
 const MOST = 14;
 const SIDE = 48; // px of a patch on the screen
+
+/** Below which value of sameness patches are called how. The demo's biased nets have .38 to .43 over all classes, its
+ * honest ones .92 to 1.01. */
+const WORDS = [[0.55, "very alike"], [0.8, "fairly alike"], [Infinity, "varied"]];
 
 export class Peaks {
   constructor(view) {
@@ -14,11 +18,12 @@ export class Peaks {
 
   fill() {
     const { model, runs } = this.view;
+    this.targets = this.targetsNow();
     this.rows = [];
-    const columns = runs.map((run) => {
+    const columns = runs.map((run, place) => {
       const classes = new Map();
       run.probe.names.forEach((_, image) => {
-        const target = model.at(run, this.view.state.step).targets[image];
+        const target = this.targets[place][image];
         classes.set(target, [...(classes.get(target) ?? []), image]);
       });
       const rows = [...classes].sort((a, b) => a[0] - b[0]).map(([target, images]) => {
@@ -29,36 +34,69 @@ export class Peaks {
           strip.append(button);
           return { image, canvas, button };
         });
-        const dead = el("span", { class: "dead" });
-        this.rows.push({ run, canvases, dead });
-        return el("div", { class: "row" }, el("span", { class: "class" }, model.className(run.probe, target) || "all"), strip, dead);
+        const [alike, dead] = [el("span", { class: "alike" }), el("span", { class: "dead" })];
+        this.rows.push({ run, target, images, canvases, alike, dead });
+        return el("div", { class: "row" }, el("span", { class: "class" }, model.className(run.probe, target) || "all"), strip,
+          el("span", { class: "said" }, alike, dead));
       });
-      return el("div", { class: "run" }, el("h2", {}, swatch(this.view, run), run.name), ...rows);
+      const alike = el("p", { class: "alike" });
+      this.rows.push({ run, target: "all", images: [], canvases: [], alike });
+      return el("div", { class: "run" }, el("h2", {}, swatch(this.view, run), run.name), alike, ...rows);
     });
     this.element.replaceChildren(
       el("p", { class: "count" }, "Each patch is a third of the picture around the map’s maximum, by the class that was explained. " +
         "✗: the net predicts another class. Rows that look alike show what the net looks for."),
+      el("details", { class: "reading", open: this.reading ?? !matchMedia("(max-width: 640px)").matches, ontoggle: (event) => { this.reading = event.target.open; } },
+        el("summary", {}, "How to read sameness"),
+        el("p", {}, "Sameness is the distance from a patch’s colours to those of the nearest patch of its class, divided by the distance to " +
+          "the nearest of another class (medians). Near 0, a class’s patches show one thing; at 1, they are as close to other classes’. " +
+          "By chance: what it would be if patches were grouped at random."),
+        el("p", {}, "It is a hint where to look, no verdict: patches may be alike because the net looks at a tag or a watermark, or because " +
+          "bananas are yellow.")),
       el("div", { class: "columns" }, ...columns));
+  }
+
+  /** What each run explains now, image by image. */
+  targetsNow() {
+    const { model, runs, state } = this.view;
+    return runs.map((run) => model.at(run, state.step).targets);
   }
 
   paint() {
     const { model, state } = this.view;
-    for (const { run, canvases, dead } of this.rows) {
+    if (String(this.targetsNow()) !== String(this.targets)) this.fill(); // each image by its predicted class
+    for (const { run, target, images, canvases, alike, dead } of this.rows) {
       const step = model.at(run, state.step);
-      let missing = 0;
       for (const { image, canvas, button } of canvases) {
         const place = peak(model.map(step, state.method, image));
         const wrong = model.right(run, step, image) === 0;
         button.hidden = !place;
-        if (!place) { missing += 1; continue; }
+        if (!place) continue;
         const sheet = model.sheet(run.probe);
         if (sheet) paintPatch(canvas, sheet.context, run.probe.pictures, image, place);
         button.classList.toggle("wrong", wrong);
         button.setAttribute("aria-label", `${run.probe.names[image]}${wrong ? ", predicted wrong" : ""}`);
       }
-      dead.textContent = missing ? `${missing} without a maximum` : "";
+      sayAlike(alike, model.sameness(step, state.method)?.get(target), target === "all");
+      if (!dead) continue;
+      const missing = images.filter((image) => !peak(model.map(step, state.method, image))).length;
+      say(dead, missing ? `${missing} without a maximum` : "");
     }
   }
+}
+
+/** Sameness in numbers and words; nothing where it is not known. */
+function sayAlike(element, found, whole) {
+  if (!found || Number.isNaN(found.value)) return say(element, found && whole ? "Sameness is undefined: it needs two classes." : "");
+  const [value, chance] = [found.value, found.chance].map((one) => (Number.isNaN(one) ? "undefined" : one.toFixed(2)));
+  const [, word] = WORDS.find(([below]) => Number(value) < below);
+  const known = `${value} ${chance}`;
+  if (element.dataset.known === known) return undefined;
+  element.dataset.known = known;
+  element.replaceChildren(...(whole
+    ? ["Sameness over all classes: ", el("b", {}, value), `, by chance ${chance}: ${word}`]
+    : [el("b", {}, value), ` ${word}`, el("span", { class: "chance" }, `by chance ${chance}`)]));
+  return undefined;
 }
 
 /** Where a map is highest, as shares of its height and width; null for a map without one. */
