@@ -264,14 +264,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kept.add_argument(
         "--logdir", required=True, metavar="RUN", help="the run's folder, where TensorBoard looks"
     )
-    kept.add_argument("--show", type=int, metavar="N", help="at most so many images are drawn (default: 12)")
+    kept.add_argument("--show", type=int, metavar="N", help="how many images are drawn at most (default: 12)")
     kept.add_argument(
         "--step-from", metavar="REGEX", help="where the step stands in a file's name, such as 'step(\\d+)'"
     )
     kept.add_argument("--every", type=int, default=1, metavar="N", help="only steps that are a multiple of N")
     processes = parser.add_argument_group("processes")
     processes.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="so many processes (default: 1)"
+        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
     )
     processes.add_argument(
         "--cluster", metavar="ADDRESS", help="a Dask scheduler's address, such as tcp://10.0.0.1:8786"

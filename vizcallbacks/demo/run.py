@@ -68,7 +68,7 @@ def run(
     seed : int
         Of weights and training pictures. The probe images are the same for all seeds.
     quick : bool
-        A quarter of the pictures: to see that all works. Nothing is learnt from so few, which is said.
+        A quarter of the pictures, to see that everything works. Nothing is learnt from so few; the text says so.
 
     Raises
     ------

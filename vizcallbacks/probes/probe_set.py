@@ -187,7 +187,7 @@ class ProbeSet:
             (H, W, 3) uint8 RGB -> what the net takes, (C, H, W) float32. A Gluon block gets an MXNet array,
             anything else a NumPy array. Default: divided by 255 and transposed; this needs `size`.
         per_class : int, optional
-            Only the first so many of each class; default: all.
+            Take only this many of each class, the first ones; default: all.
         size : int, optional
             Resize the short side to it and crop the centre, before `transform`; the result is the display
             picture. Without it, see `picture_transform` of `from_dataset`.

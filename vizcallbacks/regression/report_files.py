@@ -35,7 +35,7 @@ def picture(report: Report, probe: ProbeSet, count: int = SHOWN) -> np.ndarray:
     probe : ProbeSet
         The one that was checked, for its display pictures.
     count : int
-        At most so many images.
+        How many images are drawn at most.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """Rules: what must hold for a measure of attention, as a line of text.
 
     "<= 0.05"              the mean over the probe images is at most 0.05
-    ">= 0.3 for 90%"       so is at least that share of the images, each by itself; "for all": every one
+    ">= 0.3 for 90%"       each image's own value, for at least that share of the images; "for all": for every one
     "within 0.1"           the mean differs from the baseline's by at most 0.1
-    "within noise"         ... by no more than the baseline's own runs differ (`Baseline.margin`)
-    "within noise for 80%" the same of each image
+    "within noise"         the mean differs by no more than the baseline's own runs do (`Baseline.margin`)
+    "within noise for 80%" each image's own value does, for at least that share of the images
 
 The relations are ``<=``, ``<``, ``>=``, ``>`` and ``within``. Thresholds are a mapping of names to one such
 text, or to several: ``{"energy/tag": ["<= 0.05", "<= 0.3 for 95%"], "grad_cam/spearman": ">= 0.7"}``. What is

@@ -46,7 +46,7 @@ class Album:
         Drawn on each panel, in this order. The first of the CAM family, or else the first, is the one that
         sheets, overview and measures are of.
     show : int
-        At most so many probe images, evenly spaced, are drawn; means are over all.
+        How many probe images, evenly spaced, are drawn at most; means are over all.
     numbers : sequence of int, optional
         The probe images' numbers in tags, if `probe` is a part of a larger set.
     per_image_curves : bool

@@ -34,9 +34,9 @@ class AttentionHandler(
     probe, logdir
         As for `AttentionMonitor`.
     epoch_period : int or None
-        A snapshot after every so many epochs.
+        Take a snapshot every `epoch_period` epochs.
     batch_period : int or None
-        A snapshot after every so many batches as well. TensorBoard's steps are then batches, else epochs.
+        Take one every `batch_period` batches as well. TensorBoard's steps are then batches, otherwise epochs.
     before_training : bool
         One more before the first batch, at `initial_epoch`.
     initial_epoch, initial_batch : int or None

@@ -52,7 +52,7 @@ class AttentionMonitor:
     extra, output
         Further inputs of the net, and what its outputs are, as for `explain`. Snapshots keep the latter.
     show : int
-        At most so many probe images are drawn; measures are over all. Where few of many are drawn, methods
+        How many probe images are drawn at most; measures are over all. Where few of many are drawn, methods
         outside the CAM family run on these alone.
     per_image_curves : bool
         Whether each image drawn has curves of its own (``attention_per_image/``), beside those of the means.
@@ -76,8 +76,8 @@ class AttentionMonitor:
         As for `vizcallbacks.training.alarm.Alarm`: with a baseline or thresholds, each snapshot is checked.
         What the rules measure and how many are violated become curves, and panels of violating images are marked.
     sanity_period : int, optional
-        At every so many snapshots, also log how alike maps stay when the weights are random (`vizcallbacks.sanity`
-        with two stages); that costs two snapshots more.
+        With every `sanity_period`-th snapshot, also log how alike maps stay when the weights are random
+        (`vizcallbacks.sanity` with two stages); that costs as much as two more snapshots.
     drain_on : signal.Signals, optional
         On this signal, such as `signal.SIGTERM` (what Slurm, Kubernetes and docker send), what is pending is
         written for at most 5 seconds; then the handler that was there before acts, or the process ends as it
@@ -89,8 +89,8 @@ class AttentionMonitor:
         ``image(tag, picture, step)`` and ``text(tag, text, step)``, and ``file(path)`` if it takes the page. Each
         has a thread of its own; one that raises is left out, with one warning. Snapshots are always kept.
     keep : "all" or int, >= 4
-        For long runs: at most so many snapshots stay on disk, and so in the view: the first, the best, the newest,
-        and others evenly spaced; panels are thinned out alike. Curves are of all. See
+        For long runs: how many snapshots stay on disk, and so in the view, at most: the first, the best, the
+        newest and others evenly spaced; panels are thinned out alike. Curves are of all. See
         `vizcallbacks.training.keeping`.
     keep_trace : bool
         Whether the net's graph and its compiled pieces are kept from one snapshot to the next, as long as the net

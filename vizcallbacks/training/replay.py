@@ -90,7 +90,7 @@ def replay(
     follow : Follow, optional
         Go on and take checkpoints as another process writes them, each when it is whole.
     chunk : int
-        Of a larger probe set, so many images are a task of their own.
+        How many images of a larger probe set are one task.
     told : callable, optional
         Called after each snapshot: how many there are in all (None while following), how many are done, and a word
         on the last.
