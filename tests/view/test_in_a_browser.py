@@ -449,7 +449,7 @@ def test_dead_and_undefined_maps_are_named_and_not_drawn(page, tmp_path):
     assert page.texts(".card .words") == ["", "dead map", "undefined", ""]
     page.all(".card")[0].click()
     page.settle()
-    assert len(page.all("dialog .large")) == 3  # two methods, and the change since the start
+    assert len(page.all("dialog .large")) == 2  # two methods; of one step there is no change
 
 
 def test_without_scripts_verdict_rules_and_worst_images_are_there(page, address):
@@ -483,6 +483,26 @@ def test_a_record_in_a_sandboxed_frame_works_as_in_a_notebook(page, tmp_path):
     page.one(".player input").send_keys(Keys.ARROW_LEFT)
     assert label(page) == "epoch 2"
     assert len(page.all(".card")) == 5
+
+
+def test_a_record_of_one_moment_has_no_slider_and_offers_nothing_that_needs_two(page, tmp_path):
+    probe = probe_set(5)
+    taken = vc.Run(write_run(tmp_path / "run", probe, "object")).snapshot()
+    report = vc.compare(taken, None, {"energy/object": ">= 0.9"}, probe=probe)
+    for record in (taken, report):
+        record.save(tmp_path / "record.html")
+        page.open((tmp_path / "record.html").as_uri())
+        page.ready()
+        assert not page.one(".player input").is_displayed()
+        assert label(page) == "epoch 3"
+        assert page.texts(".segments") == []
+        assert not any(box.text == "grey pictures" for box in page.all(".check"))
+        zones = [chart.find_elements("css selector", ".forbidden") for chart in page.all(".chart svg")]
+        assert len(zones) == (record is report)  # a value alone is a number; one beside a bound is drawn
+        assert all(zones)
+        page.all(".card")[0].click()
+        page.settle()
+        assert len(page.all("dialog .large")) == 1
 
 
 def test_a_script_s_error_would_be_seen(page, tmp_path):

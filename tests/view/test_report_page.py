@@ -202,7 +202,7 @@ def test_records_show_themselves_in_sandboxed_frames(tmp_path, runs):
         ((_, frame),) = [one for one in Tags(record._repr_html_()).tags if one[0] == "iframe"]
         assert frame["sandbox"] == "allow-scripts"
         assert frame["srcdoc"].startswith("<!DOCTYPE html>")
-    assert "✗ now failed 1 of 1 rules" in Tags(frame_of(report)).text
+    assert "✗ this snapshot failed 1 of 1 rules" in Tags(frame_of(report)).text
     report.save(tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(ValueError, match=r"saved as \.html or \.png, got .*x\.pdf"):

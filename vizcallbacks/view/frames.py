@@ -28,6 +28,7 @@ from .page import one_file
 from .report_page import page_of, run_overview
 from .run import Run
 
+ALONE = "this snapshot"  # in place of a run's name
 HEIGHT = 720  # px of a notebook's frame
 SHOWN = 10  # images on a still picture
 FINEST = 112  # cells a side, of maps at the image's size
@@ -120,8 +121,8 @@ def _page_of_snapshot(snapshot: Snapshot, report: Report | None = None) -> bytes
     names, classes = ((), ()) if report is None else (report.names, report.class_names)
     probe = bare_probe_part(snapshot.digest, len(snapshot.targets), names, classes)
     verdict = None if report is None else verdict_part(report)
-    run = run_part("now", 0, [step_part(snapshot, pack.put)], verdict, [])
-    verdicts = [] if verdict is None else [{"run": "now", **verdict}]
+    run = run_part(ALONE, 0, [step_part(snapshot, pack.put)], verdict, [])
+    verdicts = [] if verdict is None else [{"run": ALONE, **verdict}]
     title = f"Attention of layer {snapshot.layer}, {snapshot.when}"
     return one_file(title, verdicts, [], pack.join(document(title, [probe], [run])))
 

@@ -143,7 +143,7 @@ def _page(title: str, verdicts: Any, images: list[tuple[str, str]], head: str, t
 
 def _verdicts(verdicts: Sequence[dict]) -> str:
     if not verdicts:
-        return '<p class="sentence first">What the network looks at, epoch by epoch</p>'
+        return '<p class="sentence first">What the network looks at</p>'
     sizes = ["sentence first"] + ["sentence"] * (len(verdicts) - 1)
     return "\n".join(_sentence(verdict, size) + _rules(verdict) for verdict, size in zip(verdicts, sizes))
 

@@ -50,8 +50,9 @@ export class Chart {
       this.scrub(drawing, event);
     });
     drawing.addEventListener("pointermove", (event) => { if (event.buttons) this.scrub(drawing, event); });
+    const drawn = count > 1 || parts.some((part) => part.classList.contains("forbidden")); // one value is read, not drawn
     this.element = el("figure", { class: "chart" },
-      el("figcaption", {}, el("span", { class: "what" }, title), ...this.readings), drawing);
+      el("figcaption", {}, el("span", { class: "what" }, title), ...this.readings), drawn ? drawing : null);
   }
 
   scrub(drawing, event) {

@@ -44,6 +44,7 @@ export class Player {
 
   paint() {
     const { epochs, place } = this.view;
+    this.button.hidden = this.slider.hidden = epochs.length < 2; // a record of one moment, in a notebook
     this.slider.max = String(epochs.length - 1);
     this.slider.value = String(place);
     this.slider.setAttribute("aria-valuetext", epochs[place].when);
@@ -70,14 +71,17 @@ export class Controls {
     const masks = Object.keys(probe.masks);
     const failing = probe.names.filter((_, i) => view.violation(i)).length;
     const images = state.tab === "images";
+    const modes = [["maps", "Maps"]];
+    if (runs.length > 1 || view.epochs.length > 1) modes.push(["difference", runs.length > 1 ? "Difference" : "Change since start"]);
+    if (probe.pictures) modes.push(["picture", "Pictures"]);
     this.line.replaceChildren(...[
       probe.pictures && this.choice("tab", "view", [["images", "Images"], ["peaks", "Peaks"]]),
-      images && this.choice("mode", "what is drawn", [["maps", "Maps"], ["difference", runs.length > 1 ? "Difference" : "Change since start"], ["picture", "Pictures"]]),
+      images && modes.length > 1 ? this.choice("mode", "what is drawn", modes) : null,
       model.runs.length > 1 ? this.runs() : null,
       methods.length > 1 ? this.select("method", "method", methods.map((name) => [name, name])) : null,
       images && el("label", { class: "range" }, el("span", {}, "opacity"),
         el("input", { type: "range", min: "0", max: "100", value: String(state.opacity), oninput: (event) => view.set({ opacity: Number(event.target.value) }) })),
-      images && this.check("grey", "grey pictures"),
+      images && probe.pictures ? this.check("grey", "grey pictures") : null,
       images && masks.length ? this.check("outlines", "outlines") : null,
       images && this.select("sort", "order", Object.entries(orders(view)).map(([name, { title }]) => [name, title])),
       images && classes.length > 1 ? this.select("class", "class", [["", "all classes"], ...classes.map((one) => [String(one), model.className(probe, one) || "unknown"])]) : null,

@@ -60,7 +60,7 @@ export class Detail {
           { run, method })));
     });
     const pair = view.pair();
-    if (pair && methods.length)
+    if (methods.length && (runs.length > 1 || view.epochs.length > 1))
       maps.push(el("div", { class: "ofrun" }, large([el("b", {}, view.differenceName())],
         { run: pair.now, other: pair.before, method: state.method })));
     const curve = (measure) => runs.map((run) => ({
