@@ -73,6 +73,18 @@ class Browser:
             "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", selector
         )
 
+    def note(self, selector):
+        """From now on, every text that the first match comes to show is kept for `noted`, however briefly."""
+        self.run(
+            "const one = document.querySelector(arguments[0]), all = window.noted = [];"
+            "new MutationObserver(() => all.at(-1) !== one.textContent && all.push(one.textContent))"
+            ".observe(one, { childList: true, characterData: true, subtree: true })",
+            selector,
+        )
+
+    def noted(self):
+        return self.run("return window.noted")
+
     def pixels(self, selector):
         """Of the first canvas that matches: [red, green, blue, alpha, ...]."""
         script = (
