@@ -96,6 +96,18 @@ def test_a_run_keeps_so_many_on_disk_all_curves_and_panels_alike_also_when_it_is
     assert panels[:5] == [0, 1, 2, 3, 4]
 
 
+def test_maps_of_predicted_classes_go_with_their_snapshots(tmp_path):
+    net, probe = small_net(), small_probe_set()
+    labels = (vc.explain(net, probe, "grad_cam").predictions + 1) % 3
+    probe = vc.ProbeSet(probe.images, labels)
+    options = {"keep": 4, "show": 2, "methods": "grad_cam", "on_error": "raise"}
+    with vc.AttentionMonitor(probe, tmp_path, **options) as monitor:
+        for step in range(9):
+            monitor.snapshot(net, step)
+    beside = sorted((tmp_path / "attention").glob("predicted-*.npz"))
+    assert [step_of(path) for path in beside] == stored(tmp_path)
+
+
 def test_a_hole_before_a_thinned_run_goes_on_is_told(tmp_path, caplog):
     options = {"keep": 4, "show": 1, "methods": "grad_cam"}
     with vc.AttentionMonitor(small_probe_set(), tmp_path, **options) as monitor:

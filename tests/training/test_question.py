@@ -14,6 +14,7 @@ import vizcallbacks as vc
 from vizcallbacks.attribution.methods import METHODS
 from vizcallbacks.nets import tracing
 from vizcallbacks.regression import snapshot as snapshots
+from vizcallbacks.regression.predicted import load_predicted
 from vizcallbacks.regression.snapshot import list_snapshots
 from vizcallbacks.targets import detection, multi_label, segmentation
 from vizcallbacks.training.album import Album
@@ -409,18 +410,24 @@ def test_a_net_that_is_right_is_not_asked_again(monkeypatch):
 def test_the_monitor_asks_why_unless_told_not_to(tmp_path):
     net = small_net()
     labels = (vc.explain(net, probe_set(COUNT), "grad_cam").predictions + 1) % 4
-    sizes = {}
+    sizes, kept = {}, {}
     for wrong in ("also predicted", "label only"):
         run = tmp_path / wrong.split()[0]
         with vc.AttentionMonitor(
             probe_set(COUNT, labels=labels), run, "grad_cam", show=2, wrong=wrong, on_error="raise"
         ) as monitor:
-            monitor.snapshot(net, 1)
+            taken = monitor.snapshot(net, 1)
+        kept[wrong] = load_predicted(run, taken)
         panels = {
             tag: shown for tag, shown in events.pictures(run).items() if tag.startswith("attention_panels/")
         }
         sizes[wrong] = {cv2.imdecode(np.frombuffer(one[0][1], np.uint8), 1).shape for one in panels.values()}
     ((more, _, _),), ((fewer, _, _),) = sizes["also predicted"], sizes["label only"]
+    assert kept["label only"] is None
+    expected = vc.explain(net, probe_set(COUNT), "grad_cam", targets=taken.predictions)["grad_cam"]
+    found = kept["also predicted"]
+    assert len(found.images) == 2
+    np.testing.assert_allclose(found.maps, expected[found.images], rtol=1e-4, atol=1e-6)
     assert more < fewer  # three pictures share the width that two have
     with pytest.raises(ValueError, match="wrong must be one of 'also predicted', 'label only', got 'no'"):
         vc.AttentionMonitor(probe_set(COUNT), tmp_path / "none", wrong="no")

@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 import vizcallbacks as vc
+from vizcallbacks.regression.predicted import save_predicted
 from vizcallbacks.view.report_page import write_report
 
 from ..helpers.browser import barriers, needs_browser
@@ -523,3 +524,23 @@ def test_axe_finds_no_barrier(page, address, axe, size, scheme, fragment):
     page.run("document.querySelector('.controls').open = true")
     page.settle()
     assert barriers(page, axe) == []
+
+
+def test_where_the_net_is_wrong_the_detail_also_shows_the_map_of_the_predicted_class(page, tmp_path):
+    probe = probe_set(4)
+    run = write_run(tmp_path / "run", probe, "object", steps=[0, 1])
+    taken = vc.Run(run).snapshot(0)
+    taken = dataclasses.replace(taken, predictions=np.array([2, *taken.predictions[1:]]))
+    taken.save(f"{run}/attention/snapshot-00000000.npz")
+    save_predicted(run, taken, "grad_cam", {0: at(3, 3)[0]})
+    write_report(run, tmp_path / "report.html")
+    page.open((tmp_path / "report.html").as_uri() + "#step=0&image=0")
+    page.ready()
+    assert page.texts("dialog .large:not([hidden]) b") == ["run", "why owl?", "now minus epoch 0"]
+    pixels = np.array(page.pixels("dialog .large:nth-of-type(2) .heat"))[3::4].reshape(240, 240)
+    assert np.unravel_index(pixels.argmax(), pixels.shape) > (180, 180)
+    assert page.texts("dialog .large:nth-of-type(2) .cell") == ["largest value 1.00, map 4 × 4"]
+    press(page, Keys.ARROW_RIGHT)
+    assert page.texts("dialog .large:not([hidden]) b") == ["run", "now minus epoch 0"]
+    press(page, Keys.ARROW_DOWN)
+    assert page.texts("dialog .large b") == ["run", "now minus epoch 0"]

@@ -14,6 +14,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 import vizcallbacks as vc
+from vizcallbacks.regression.predicted import save_predicted
 from vizcallbacks.regression.snapshot import snapshot_path
 from vizcallbacks.view.tab import AttentionTab
 from vizcallbacks.view.verdicts import save_verdict, verdict_path
@@ -101,6 +102,24 @@ def test_how_alike_the_peaks_are_is_measured_when_it_is_asked_for(server, logdir
         assert rows[-1, 2] == pytest.approx(found.overall.chance)
 
 
+def test_maps_of_predicted_classes_are_sent_where_there_are_some(tmp_path):
+    run = write_run(tmp_path / "run", PROBE, "object", steps=[0])
+    taken = vc.Run(run).snapshot()
+    taken = dataclasses.replace(taken, predictions=(taken.predictions + 1) % 3)
+    taken.save(snapshot_path(run, 0))
+    with tensorboard(tmp_path, active) as client:
+        (step,) = document(client)["runs"][0]["steps"]
+        assert "predicted" not in step
+        save_predicted(run, taken, "grad_cam", {4: taken.maps["grad_cam"][7]})
+        (step,) = document(client)["runs"][0]["steps"]
+        assert (step["predicted"]["method"], step["predicted"]["images"]) == ("grad_cam", [4])
+        status, _, data = answer(client, step["predicted"]["part"])
+        assert status == 200
+        wanted = taken.maps["grad_cam"][7]
+        cells = np.frombuffer(data, np.uint8).reshape(wanted.shape) / 255 * step["predicted"]["peaks"][0]
+        np.testing.assert_allclose(cells, wanted, atol=0.003 * wanted.max())
+
+
 def test_runs_that_are_not_asked_for_are_named_only(server):
     runs = {run["name"]: run["steps"] for run in document(server, "?run=honest&run=none")["runs"]}
     assert len(runs["honest"]) == 4
@@ -128,6 +147,7 @@ def test_what_has_not_changed_is_not_sent_again(server, path):
         "run=biased&step=0&name=../../probe",
         "run=biased&step=0&name=sameness%20../../probe",
         "run=biased&name=sameness%20grad_cam",
+        "run=biased&step=0&name=of%20the%20predicted%20class",
         "run=biased&name=../attention/probe.npz",
         "run=biased%00&step=0&name=grad_cam",
         "step=0&name=grad_cam",

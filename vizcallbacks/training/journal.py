@@ -185,6 +185,8 @@ class Journal:
         if self.album.concepts:
             concepts = dict(self.album.concepts)
             facts = [*facts, lambda sink: self.folder.save_concepts(concepts, taken.step)]
+        if predicted:
+            facts = [*facts, lambda sink: self.folder.save_predicted(taken, self.album.main, predicted)]
         given_up = self._keeping.add(taken)
         if not self._keeping.wants_panels(taken.step) and (report is None or report.passed):
             own = own[len(self.album.panel_tags) :]

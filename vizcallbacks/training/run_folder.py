@@ -22,6 +22,7 @@ from ..archive import replacing
 from ..pictures.picture import encode
 from ..probes.probe_set import ProbeSet
 from ..regression import snapshot as snapshots
+from ..regression.predicted import predicted_path, save_predicted
 from ..regression.report import Report
 from ..regression.snapshot import Snapshot
 from ..tensorboard.event_file import check_logdir
@@ -105,6 +106,7 @@ class RunFolder:
         """Remove the snapshots of steps (OSError); those that are not there are none."""
         for step in steps:
             snapshots.snapshot_path(self.path, step).unlink(missing_ok=True)
+            predicted_path(self.path, step).unlink(missing_ok=True)
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Write a picture, (H, W, 3) uint8 RGB, as a PNG file of this name, as `save` does a snapshot."""
@@ -126,6 +128,11 @@ class RunFolder:
         """Write the concepts of a snapshot in the order of their colours, as `save` does the snapshot."""
         self._check_hold()
         save_concepts(self.path, concepts, step)
+
+    def save_predicted(self, taken: Snapshot, method: str, maps: Mapping[int, np.ndarray]) -> None:
+        """Write the maps of predicted classes that belong to a snapshot, as `save` does the snapshot."""
+        self._check_hold()
+        save_predicted(self.path, taken, method, maps)
 
     def _check_hold(self) -> None:
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:

@@ -22,6 +22,7 @@ from ..checks import pick_evenly
 from ..measures.of_one_map import area_share
 from ..pictures.peaks import peaks
 from ..probes.probe_set import ProbeSet
+from ..regression.predicted import Predicted
 from ..regression.report import Report, describe
 from ..regression.snapshot import Snapshot
 
@@ -30,6 +31,8 @@ MOST_PIXELS = 10_000_000  # of all pictures of a probe set together: 200 of 224 
 MOST_MAP_BYTES = 12_000_000  # of all maps of a document; beyond it, steps are thinned
 MASK_SIDE = 112  # px; larger masks are reduced for their outlines
 
+PREDICTED = "of the predicted class"
+"""Name of the part that holds maps of predicted classes."""
 SAMENESS = "sameness "
 """Begins the name of the part that holds how alike the peaks of a method's maps are."""
 
@@ -103,21 +106,22 @@ def run_part(
     return {"name": name, "probe": probe, "steps": steps, "verdict": verdict, "notes": notes}
 
 
-def step_part(snapshot: Snapshot, put: Put, probe: ProbeSet | None = None) -> dict[str, Any]:
-    """A snapshot: predictions, measures, maps of each method; with `probe`, also how alike their peaks are."""
+def step_part(
+    snapshot: Snapshot, put: Put, probe: ProbeSet | None = None, predicted: Predicted | None = None
+) -> dict[str, Any]:
+    """A snapshot: predictions, measures, maps of each method; with `probe`, also how alike their peaks are; with
+    `predicted`, also the maps of the classes that were predicted."""
     maps = {}
     for name, values in snapshot.maps.items():
-        data, largest, signed = eight_bits(values)
-        maps[name] = {
-            "part": put(name, partial(bytes, data)),
-            "height": values.shape[1],
-            "width": values.shape[2],
-            "signed": signed,
-            "peaks": numbers(largest),
-        }
+        maps[name] = _maps_part(name, values, put)
         if probe is not None and name in METHODS and METHODS[name].shape == "layer":
             maps[name]["sameness"] = put(SAMENESS + name, partial(sameness_part, snapshot, probe, name))
+    more = {}
+    if predicted is not None:
+        of = {"method": predicted.method, "images": predicted.images.tolist()}
+        more["predicted"] = {**of, **_maps_part(PREDICTED, predicted.maps, put)}
     return {
+        **more,
         "step": int(snapshot.step),
         "when": snapshot.when,
         "layer": snapshot.layer,
@@ -126,6 +130,17 @@ def step_part(snapshot: Snapshot, put: Put, probe: ProbeSet | None = None) -> di
         "confidence": numbers(snapshot.confidence),
         "measures": {name: numbers(values) for name, values in snapshot.measures.items()},
         "maps": maps,
+    }
+
+
+def _maps_part(name: str, maps: np.ndarray, put: Put) -> dict[str, Any]:
+    data, largest, signed = eight_bits(maps)
+    return {
+        "part": put(name, partial(bytes, data)),
+        "height": maps.shape[1],
+        "width": maps.shape[2],
+        "signed": signed,
+        "peaks": numbers(largest),
     }
 
 

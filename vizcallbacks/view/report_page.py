@@ -16,6 +16,7 @@ from ..probes.probe_set import ProbeSet
 from ..regression.baseline import Baseline
 from ..regression.comparable import NotComparableError
 from ..regression.comparing import compare
+from ..regression.predicted import load_predicted
 from ..regression.report import Report
 from ..regression.report_files import picture
 from ..regression.snapshot import FOLDER, Snapshot, snapshot_path
@@ -124,10 +125,11 @@ def _steps(run: Run, pack: Pack, runs: int) -> tuple[list[dict], list[str], Snap
     for step in chosen:
         try:
             newest = run.snapshot(step)
+            predicted = load_predicted(run.path, newest)
         except (OSError, ValueError) as error:
             notes.append(f"the snapshot of step {step} is left out: {error}")
         else:
-            parts.append(step_part(newest, pack.put, run.probe))
+            parts.append(step_part(newest, pack.put, run.probe, predicted))
     return parts, notes, newest
 
 

@@ -18,8 +18,18 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
+from ..regression.predicted import load_predicted, predicted_path
 from ..regression.snapshot import FOLDER, snapshot_path
-from .document import SAMENESS, document, eight_bits, probe_part, run_part, sameness_part, step_part
+from .document import (
+    PREDICTED,
+    SAMENESS,
+    document,
+    eight_bits,
+    probe_part,
+    run_part,
+    sameness_part,
+    step_part,
+)
 from .page import script, style
 from .run import Run, find_runs
 from .verdicts import read_verdict
@@ -122,13 +132,14 @@ class AttentionPlugin(base_plugin.TBPlugin):
         return run_part(name, probes[probe["digest"]], steps, verdict, notes)
 
     def _step(self, name: str, run: Run, step: int) -> dict:
-        path = snapshot_path(run.path, step)
-        stamp = _stamp(path)
+        path, beside = snapshot_path(run.path, step), predicted_path(run.path, step)
+        stamp = (*_stamp(path), *(_stamp(beside) if beside.exists() else ()))
         known = self._steps.get(path)
         if known is None or known[0] != stamp:
             address = _address(run=name, step=step, stamp=stamp[0])
             put = lambda part, _: f"{address}&name={_quoted(part)}"  # noqa: E731  made when it is asked for
-            known = stamp, step_part(run.snapshot(step), put, run.probe)
+            snapshot = run.snapshot(step)
+            known = stamp, step_part(snapshot, put, run.probe, load_predicted(run.path, snapshot))
             self._steps[path] = known
         return known[1]
 
@@ -165,6 +176,11 @@ class AttentionPlugin(base_plugin.TBPlugin):
             raise _Refused(400, "step must be a whole number")
         run = Run(path)
         snapshot = run.snapshot(int(step))
+        if part == PREDICTED:
+            predicted = load_predicted(path, snapshot)
+            if predicted is None:
+                raise _Refused(404, "no such map")
+            return eight_bits(predicted.maps)[0], "application/octet-stream"
         method = part.removeprefix(SAMENESS)
         if method not in snapshot.maps:
             raise _Refused(404, "no such map")

@@ -3,6 +3,7 @@
 import { seen, swatch } from "./card.js";
 import { Chart, reachable, title } from "./charts.js";
 import { el, number, say } from "./dom.js";
+import { PREDICTED } from "./model.js";
 import { Strip } from "./tile.js";
 
 export class Detail {
@@ -48,16 +49,24 @@ export class Detail {
       tile.element.addEventListener("pointermove", (event) => this.point(entry, event));
       tile.element.addEventListener("pointerleave", () => { entry.cell = null; this.read(entry); });
       tile.element.addEventListener("keydown", (event) => this.step(entry, event));
-      return el("figure", { class: "large" }, el("figcaption", {}, ...heading), tile.element, readout);
+      entry.figure = el("figure", { class: "large" }, el("figcaption", {}, ...heading), tile.element, readout);
+      return entry.figure;
     };
     this.said = [];
+    const why = (run) => {
+      if (!run.steps.some((step) => step.predicted?.images.includes(image))) return null;
+      const asked = el("b");
+      const figure = large([swatch(view, run), asked], { run, method: PREDICTED });
+      this.tiles.at(-1).asked = asked;
+      return figure;
+    };
     const methods = [...new Set([state.method, ...model.methods(runs)])].filter(Boolean);
     const maps = runs.map((run) => {
       const said = el("span", { class: "seen" });
       this.said.push({ run, said });
       return el("div", { class: "ofrun" }, ...methods.map((method, i) =>
         large([swatch(view, run), el("b", {}, run.name), methods.length > 1 ? ` ${method} ` : " ", i ? null : said],
-          { run, method })));
+          { run, method })), why(run));
     });
     const pair = view.pair();
     if (methods.length && (runs.length > 1 || view.epochs.length > 1))
@@ -122,6 +131,12 @@ export class Detail {
       if (whole) tile.paint();
     }
     for (const entry of this.tiles) {
+      if (entry.asked) {
+        const step = model.at(entry.shown.run, state.step);
+        entry.figure.hidden = !model.map(step, PREDICTED, this.image);
+        if (entry.figure.hidden) continue;
+        say(entry.asked, `why ${model.className(entry.shown.run.probe, step.predictions[this.image])}?`);
+      }
       entry.tile.paint();
       this.read(entry);
     }

@@ -1,5 +1,8 @@
 // The document with what is computed from it: steps of all runs, curves, scales, sheets of pictures, masks.
 
+/** In place of a method: the map of the class that was predicted, where that is wrong. */
+export const PREDICTED = "/predicted";
+
 /** What a run shows at a step, and values of images there; `changed` is called when a part has arrived. */
 export class Model {
   constructor(source, header, changed) {
@@ -54,13 +57,15 @@ export class Model {
 
   /** One image's map: {cells, peak, height, width}; cells null while it is fetched, peak 0 dead, null undefined. */
   map(step, method, image) {
-    const maps = step.maps[method];
-    if (!maps) return null;
+    const predicted = method === PREDICTED;
+    const maps = predicted ? step.predicted : step.maps[method];
+    const place = predicted ? maps?.images.indexOf(image) : image;
+    if (!maps || place < 0) return null;
     const { height, width, signed, peaks } = maps;
     const bytes = this.bytes(maps.part);
     const size = height * width;
-    const cells = bytes && new (signed ? Int8Array : Uint8Array)(bytes.buffer, bytes.byteOffset + image * size, size);
-    return { cells, peak: peaks[image], height, width, top: signed ? 127 : 255 };
+    const cells = bytes && new (signed ? Int8Array : Uint8Array)(bytes.buffer, bytes.byteOffset + place * size, size);
+    return { cells, peak: peaks[place], height, width, top: signed ? 127 : 255 };
   }
 
   /** How alike the patches around the maxima are: {value, chance, count} by class, and of all by "all"; null where that
@@ -80,6 +85,11 @@ export class Model {
 
   /** The largest magnitude of an image's maps over all of a run's steps: its one scale. */
   scale(run, method, image) {
+    if (method === PREDICTED) { // comparable with that of the class which it should be
+      const own = run.steps.map(({ predicted }) => predicted?.peaks[predicted.images.indexOf(image)] ?? 0);
+      const other = run.steps.find((step) => step.predicted)?.predicted.method;
+      return Math.max(...own, this.scale(run, other, image));
+    }
     const key = `${run.place} ${method}`;
     if (!this.largest.has(key)) {
       const found = new Float64Array(run.probe.names.length);
