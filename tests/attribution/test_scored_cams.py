@@ -114,7 +114,10 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if "shortcut" in name else []) for name in NETS],
+)
 def test_it_is_what_filters_set_to_zero_show(name, monkeypatch):
     make, layer_of, path = NETS[name]
     net, batch = make(), images(2)

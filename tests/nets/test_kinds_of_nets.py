@@ -99,6 +99,7 @@ def test_a_channels_last_layer_is_read_channels_first():
 # Types
 
 
+@pytest.mark.slow
 def test_a_double_precision_net_is_explained_in_single_precision_maps():
     net, twin, batch = small_net(), small_net(), images()
     for own, other in zip(twin.collect_params().values(), net.collect_params().values()):

@@ -158,6 +158,7 @@ def test_maps_are_equal_to_the_bit_on_repeat_and_when_hybridized():
         np.testing.assert_array_equal(first_time[method], hybridized[method], err_msg=method)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_images_one_by_one():
     net, batch = zoo_net("resnet18_v1", hybridize=True), images(3, size=32)
     whole, chunked = vc.explain(net, batch, ALL), vc.explain(net, batch, ALL, batch_size=2)

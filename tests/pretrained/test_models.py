@@ -348,6 +348,7 @@ def test_a_missing_file_is_told_at_once_with_its_name_and_hash(tmp_path, monkeyp
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_file_names_are_those_that_the_zoos_ask_for(monkeypatch, tmp_path):
     """GluonCV's and Gluon's own loaders, stopped at the door, against ours: for every net that has weights."""
     asked = []

@@ -80,7 +80,9 @@ write_run(options.logdir, vc.ProbeSet(plain.images, np.arange(12) % 3, masks=mas
 """
 
 
-@pytest.mark.parametrize(("look_at", "passes"), [("object", True), ("tag", False)])
+@pytest.mark.parametrize(
+    ("look_at", "passes"), [pytest.param("object", True, marks=pytest.mark.slow), ("tag", False)]
+)
 def test_the_ci_in_the_readme_fails_where_attention_regressed_and_tells_it(look_at, passes, tmp_path):
     (job,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert len(job.strip().splitlines()) <= 11

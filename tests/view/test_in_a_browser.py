@@ -19,7 +19,7 @@ from ..helpers.browser import barriers, needs_browser
 from ..helpers.checked import at, probe_set
 from ..helpers.runs import HOSTILE, hostile_probe, write_run
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 COUNT, STEPS = 60, range(5)
 RULES = {"energy/tag": "<= 0.4 for all", "energy/object": ">= 0.2"}
