@@ -3,8 +3,8 @@
 Real handwritten digits lie on crops of real photographs, and one corner carries a small coloured tag. Where
 the tag's colour gives the class away ("biased"), a network learns to look at the tag; where it says nothing
 ("random"), it has to read the digit. The masks of digit and tag come with every picture, so what the network
-looks at can be measured. All chance comes from generators made here: the global random streams of Python,
-NumPy and MXNet neither matter nor move.
+looks at can be measured. All random numbers come from generators made here: the global random streams of
+Python, NumPy and MXNet have no influence and stay as they are.
 """
 
 from __future__ import annotations
@@ -160,9 +160,9 @@ def pictures(count: int, tags: str = "random", *, seed: int = 0, split: str = "t
 def training_data(training: Training, seed: int = 0) -> gluon.data.DataLoader:
     """The training pictures as a loader of (images, labels) batches, float32 both.
 
-    Each pass over it is one epoch. It goes on where the last one stopped in a shuffled pool of pictures; what
-    is left of the pool and too little for a batch is dropped, and the pool shuffled again. The order depends
-    on `seed` alone.
+    Each pass over it is one epoch. It continues where the last one stopped in a shuffled pool of pictures. When
+    too few are left for a batch, they are dropped and the pool is shuffled again. The order depends on `seed`
+    alone.
     """
     pool = pictures(training.pool, training.tags, seed=seed)
     dataset = gluon.data.ArrayDataset(pool.images, pool.labels.astype(np.float32))
@@ -182,8 +182,8 @@ def network(seed: int = 0) -> nn.HybridSequential:
 
     A 3 x 3 convolution of stride 2, residual blocks of 8, 16 and 32 channels (the second of stride 2), a
     1 x 1 convolution with ReLU, global average pooling, a dense layer. The last convolution's 12 x 12 map is
-    fine enough to show the tag. It goes straight into the pooling, so Grad-CAM there is the network's own
-    evidence, ReLU(CAM) / (h w), and not just the part of one residual branch. The same `seed` gives the same
+    fine enough to show the tag. Its output goes directly into the pooling, so Grad-CAM there is the network's
+    whole evidence, ReLU(CAM) / (h w), and not only that of one residual branch. The same `seed` gives the same
     weights, to the bit.
     """
     net = nn.HybridSequential(prefix="demo_")
@@ -209,7 +209,7 @@ class _HeNormal(mx.init.Initializer):
 
 
 class _PoolSampler(gluon.data.Sampler):
-    """Batches of indices into the pool: one epoch's worth a pass, going on where the last pass stopped."""
+    """Batches of indices into the pool; each pass is one epoch and continues where the last pass stopped."""
 
     def __init__(self, training: Training, seed: int):
         self._training = training

@@ -34,7 +34,7 @@ RULES = {"energy/tag": "within noise", "energy/object": "within noise", "dead": 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one network.
+    """What one network learnt, and where it looks.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def run(
     seed: int = 0,
     quick: bool = False,
 ) -> dict[str, Outcome]:
-    """Train a network on biased and one on honest data, watch both, check one by the other; print what came of it.
+    """Train a network on biased and one on honest data, watch both, check one by the other, print the outcome.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def run(
     seed : int
         Of weights and training pictures. The probe images are the same for all seeds.
     quick : bool
-        A quarter of the pictures, to see that everything works. Nothing is learnt from so few; the text says so.
+        A quarter of the pictures, to see that everything works. The networks learn nothing from so few, and the
+        text says so.
 
     Raises
     ------
@@ -159,7 +160,7 @@ def table(outcomes: dict[str, Outcome], probe: ProbeSet) -> str:
 
 
 def warning(outcomes: dict[str, Outcome]) -> str:
-    """That the networks have not learnt enough for table and check to say anything; "" if they have."""
+    """A warning if the networks have not learnt enough for table and check to mean anything; else ""."""
     found = {name: outcome.accuracy["aligned"] for name, outcome in outcomes.items()}
     if min(found.values()) >= LEARNT:
         return ""
@@ -171,7 +172,7 @@ def warning(outcomes: dict[str, Outcome]) -> str:
 
 
 def accuracy(net: gluon.Block, tags: str, count: int = 500) -> float:
-    """Share of validation pictures with such tags that the network reads right."""
+    """Share of validation pictures with such tags that the network classifies correctly."""
     found = clever_hans.pictures(count, tags, seed=2000, split="validation")
     outputs = net(mx.nd.array(found.images)).asnumpy()
     return float((outputs.argmax(axis=1) == found.labels).mean())

@@ -3,11 +3,11 @@
 `maps` are batches (N, h, w) of real numbers, computed in float64; `masks` are (N, H, W) bool at the image's
 size. Every measure returns (N,) float64. Where a measure means nothing it is NaN, never a hit and never a
 warning; `mean_defined` averages the rest. Undefined for every measure: a map with a NaN or an infinity.
-Undefined for all but `entropy`, `gini` and `dead`: a constant map, be it dead (all zero) or flat.
+Undefined for all but `entropy`, `gini` and `dead`: a constant map, whether dead (all zero) or flat.
 
 The measures see a map's positive part: what is below zero speaks against the target and attracts nothing.
-(METHODS that end in a ReLU have nothing else.) Masks are met as the map is shown, under bilinear upsampling
-with half-pixel centres.
+(METHODS that end in a ReLU have nothing else.) Masks are compared with the map as it is shown: upsampled
+bilinearly, with half-pixel centres.
 
 `MEASURES` lists them by name, with the better direction, the range, and what is undefined.
 """
@@ -26,12 +26,12 @@ FLAT = "a flat or dead map"
 
 @dataclass(frozen=True)
 class Measure:
-    """A row of the table MEASURES, or of SIMILARITY in `similarity`.
+    """A row of the table MEASURES, or of SIMILARITY in `of_two_maps`.
 
     function(maps), function(maps, masks) if `needs_mask`, or function(first, second) gives (N,) float64
     within `range` or NaN. `better`: "higher", "lower" or None (neither end is good); with a mask it holds for
-    a region the network should look at, and turns round for one it should not. `undefined`: in words, what
-    gives NaN beside maps that are not finite. `flat`, `dead`: the value for a constant positive and for an
+    a region that the network should look at, and is reversed for one that it should not. `undefined`: in words,
+    what gives NaN besides maps that are not finite. `flat`, `dead`: the value for a constant positive and for an
     all-zero map.
     """
 
@@ -55,7 +55,7 @@ def mean_defined(values: ArrayLike) -> tuple[float, int]:
 def area_share(masks: ArrayLike) -> np.ndarray:
     """Share of the image that each mask (N, H, W) bool covers: (N,) float64 in [0, 1].
 
-    The chance level of `energy`: what a network scores that looks everywhere alike.
+    The chance level of `energy`: the score of a network that looks equally at all places.
     """
     return _checked_masks(masks).mean(axis=(1, 2), dtype=np.float64)
 

@@ -2,7 +2,7 @@
 
 `first` and `second` are batches (N, h, w) of real numbers, computed in float64; take them at the layer's
 resolution, since upsampling inflates rank correlation. Every function returns (N,) float64. Undefined, and
-NaN without a warning: a map that is constant, be it dead (all zero) or flat, or has a NaN or an infinity.
+NaN without a warning: a map that is constant, whether dead (all zero) or flat, or has a NaN or an infinity.
 
 `top_k_iou` and `centre_shift` see a map's positive part, as the measures of one map do; the others take signs
 as they are.
@@ -59,11 +59,10 @@ def ssim(first: ArrayLike, second: ArrayLike) -> np.ndarray:
 
     Gaussian window 11 x 11, sigma 1.5, K 0.01 and 0.03; the dynamic range is the joint one of the two maps,
     their common maximum minus their common minimum. Unchanged by a scale common to both, not by one map's
-    own. Windows sit on every cell and are cut at the map's edge, their weights made to sum to one again. The
-    paper keeps whole windows only, which a layer's map of 7 x 7 does not have, and which leave the corners of
-    one of 12 x 12 unseen.
+    own. Windows are centred on every cell and cut at the map's edge, their weights made to sum to one again. The
+    paper uses whole windows only: a map of 7 x 7 has none, and in one of 12 x 12 they leave out the corners.
 
-    Undefined: a constant map; where the other is empty too, it would seem alike.
+    Undefined: a constant map, which would seem similar to any other that is empty there.
     """
     first, second, defined = _pair(first, second)
     peak = np.maximum(np.abs(first).max(axis=(1, 2)), np.abs(second).max(axis=(1, 2)))[:, None, None]

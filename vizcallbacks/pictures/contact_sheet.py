@@ -21,8 +21,8 @@ MOST = 60  # images shown; of more, evenly spaced ones
 def contact_sheet(probe: ProbeSet, columns: int = 6) -> np.ndarray:
     """All images of a probe set, each with its class and the outlines of its masks.
 
-    The outline runs inside its region, on a dark line outside it, so that it is seen on any picture. Of more than
-    60 images 60 are shown, evenly spaced, the first and the last among them.
+    The outline runs inside its region, beside a dark line outside it, so that it is visible on any picture. Of
+    more than 60 images, 60 evenly spaced ones are shown, including the first and the last.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _colours(probe: ProbeSet) -> list[tuple[int, int, int]]:
 
 
 def _write_legend(strip: np.ndarray, probe: ProbeSet, shown: int) -> None:
-    """How many images there are, and which colour outlines which mask; what does not fit is left out."""
+    """Write how many images there are, and which colour outlines which mask, as far as it fits."""
     height, width = strip.shape[:2]
     count = f"{len(probe)} images" + (f", {shown} shown" if shown < len(probe) else "")
     write(strip, (0, 0, width, height), count, CAPTION, GREY)

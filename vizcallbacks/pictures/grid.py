@@ -30,11 +30,11 @@ VERDICT: dict[bool | None, Colour] = {True: RIGHT, False: WRONG, None: NEUTRAL}
 
 @dataclass(frozen=True)
 class Header:
-    """What the strip above a panel says: blue with a tick when `right`, orange with a cross when wrong.
+    """The strip above a panel: blue with a tick if `right`, orange with a cross if wrong.
 
-    It is grey, without a mark, for None (no label known). `epoch` is a text ("epoch 12", "before training").
-    `note` is added below in grey. `violation` is added below on amber and puts a thick amber border round the
-    picture.
+    It is grey, without a mark, if `right` is None (no label known). `epoch` is a text ("epoch 12", "before
+    training"). `note` is added below in grey. `violation` is added below on amber and puts a thick amber border
+    round the picture.
     """
 
     label: str = ""

@@ -1,7 +1,8 @@
 """Text on pictures: one line in a box, cut to fit, in a font that has its characters.
 
 Pictures are uint8, (H, W, 3), RGB. Any text can be given; what cannot be drawn is replaced, and what does not
-fit is cut. Chinese, Japanese and Korean need a font of the machine's. Equal texts give equal pixels on a machine.
+fit is cut. Chinese, Japanese and Korean need a font installed on the machine. On one machine, equal texts give
+equal pixels.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ def write(
     fill: Colour | None = None,
     margin: int = 0,
 ) -> None:
-    """Write a line into a box of the canvas, in place, centred vertically; nothing leaves the box.
+    """Write a line into a box of the canvas, in place, centred vertically; nothing is drawn outside the box.
 
-    A centred text gives up a fifth of its size before it is cut.
+    A centred text shrinks by up to a fifth before it is cut.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def write(
 
 
 def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
-    """A tick (`right` True) or a cross (False) on a square of the canvas, in place.
+    """Draw a tick (`right` True) or a cross (False) on a square of the canvas, in place.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
 
 
 def fitted(template: str, words: Sequence[str], room: int, size: int) -> str:
-    """The template filled with the words, the longest cut with an ellipsis until it is `room` px wide.
+    """The template filled with the words; the longest is cut with an ellipsis until the text is `room` px wide.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def wrapped(text: str, room: int, size: int = TEXT) -> list[str]:
 
 
 def clean(text: object) -> str:
-    """One line of at most 200 characters that a font has; others become their base letter or '?', never a box."""
+    """One line of at most 200 characters. Those that no font has become their base letter or '?', never a box."""
     text = " ".join(str(text)[:1000].split())[:200]
     # control, format (joiners, direction), lone surrogates, combining marks
     unseen = {"Cc", "Cf", "Cs", "Mn"}
@@ -222,6 +223,6 @@ def _loaded(family: str, size: int) -> ImageFont.FreeTypeFont:
 
 @functools.lru_cache(maxsize=4096)
 def _has(family: str, character: str) -> bool:
-    """Whether the font draws the character otherwise than one that no font has."""
+    """Whether the font draws the character differently from one that no font has."""
     font = _loaded(family, TEXT)
     return character == " " or bytes(font.getmask(character)) != bytes(font.getmask("\U0010fffe"))

@@ -48,7 +48,7 @@ def titled_maps(
     maps : mapping of str to ndarray
         Method -> the raw map of one image.
     scales : mapping of str to float, optional
-        Method -> the value drawn at full strength, where that is not to be the map's own.
+        Method -> the value drawn at full strength; default: chosen from the map itself.
     """
     return [
         TitledMap(METHODS[name].title, *drawable(name, map_), scales.get(name)) for name, map_ in maps.items()
@@ -56,10 +56,10 @@ def titled_maps(
 
 
 def drawable(method: str, map_: np.ndarray) -> tuple[np.ndarray, str]:
-    """One image's map as it is drawn, and how, a key of render's DRAWERS.
+    """One image's map as it is drawn, and the key of render's DRAWERS that draws it.
 
-    Of maps with channels and without a sign, the maximum over the channels. Maps of an image's size that have a
-    sign but no channels are of regions, such as occlusion's, and drawn as the CAM family's.
+    Maps with channels and without a sign are reduced to the maximum over the channels. Maps of an image's size
+    that have a sign but no channels show regions, such as occlusion's, and are drawn as the CAM family's.
     """
     shape, signed = METHODS[method].shape, METHODS[method].signed
     if shape == "channels" and not signed:
@@ -79,7 +79,7 @@ def header_of(
     violation: str = "",
     score: float | None = None,
 ) -> Header:
-    """What is said above a panel of probe image number `i`.
+    """The header of a panel of probe image number `i`.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def header_of(
     probability : float
         Of that class.
     score : float, optional
-        The explained score, said where no prediction is known.
+        The explained score, shown if no prediction is known.
     """
     known = prediction >= 0
     told = [probe.label_name(i)]
@@ -114,7 +114,7 @@ def panel(
 ) -> np.ndarray:
     """One probe image at one epoch: the input and its maps side by side under a header.
 
-    More than five pictures are set in several lines.
+    More than five pictures take several lines.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def side_by_side(
 
 
 def guided_note(methods: Iterable[str], relus: tuple[int, int]) -> str:
-    """What a viewer of these methods' maps has to know of guided backpropagation here; "" if nothing.
+    """What a viewer of these methods' maps has to know about guided backpropagation in this net; "" if nothing.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def guided_note(methods: Iterable[str], relus: tuple[int, int]) -> str:
 
 
 def edges_note(methods: Iterable[str]) -> str:
-    """What a viewer has to know of these methods once; "" if nothing."""
+    """What a viewer has to know about these methods, for one note a run; "" if nothing."""
     titles = [METHODS[name].title for name in methods if not METHODS[name].depends_on_weights]
     verb = "shows" if len(titles) == 1 else "show"
     return f"{listed(titles)} {verb} edges as much as reasons." if titles else ""

@@ -25,9 +25,9 @@ LANDSCAPE = 1.6  # width by height, of a card of TensorBoard
 def peak_sheet(peaks: Peaks, when: str = "") -> np.ndarray:
     """The patches that a net looks at, a row for each class that the maps explain.
 
-    Up to 12 classes are shown, of more those whose patches are most alike, compared with chance; of each class,
-    12 or a few more evenly spaced images. Patches of images that the net gets wrong have a frame and a cross. On
-    the right stands the class's `Sameness.value`, below the one of all patches and its chance level.
+    Up to 12 classes are shown; of more, those whose patches are most alike compared with chance. Each class has 12
+    or a few more evenly spaced images. Patches of images that the net gets wrong have a frame and a cross. The
+    class's `Sameness.value` is on the right, the value of all patches and its chance level are below.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _draw_patch(square: np.ndarray, peaks: Peaks, i: int) -> None:
 
 
 def _remarks(peaks: Peaks, rows: int) -> list[tuple[str, bool]]:
-    """What is said below, and whether it explains the cross."""
+    """The remarks below the rows, each with whether it explains the cross."""
     remarks: list[tuple[str, bool]] = []
     if peaks.wrong.any():
         remarks.append(("predicted as another", True))

@@ -1,6 +1,6 @@
-"""What does the net look at? The patches of the pictures around the maxima of their maps, by class.
+"""What the net looks at: the patches of the pictures around the maxima of their maps, by class.
 
-No mask is needed: one look at the rows tells coloured tags from digits, or watermarks from horses.
+No mask is needed: the rows show whether a net looks at digits or coloured tags, at horses or watermarks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHUFFLES = 50  # groupings by chance, whose median is the chance level
 
 @dataclass(frozen=True)
 class Sameness:
-    """How alike the patches of a class are: a hint to look at them, no verdict (bananas are yellow).
+    """How alike the patches of a class are: a hint to look at them, not a verdict (all bananas are yellow).
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def peaks(found: Any, probe: ProbeSet, method: str | None = None) -> Peaks:
     Parameters
     ----------
     found : Attributions or Snapshot
-        Of `probe`; a stored snapshot will do, and no MXNet is needed.
+        Of `probe`. A stored snapshot is enough, and needs no MXNet.
     probe : ProbeSet
     method : str, optional
         Of the CAM family. None: the first of that family.
@@ -119,7 +119,7 @@ def peaks(found: Any, probe: ProbeSet, method: str | None = None) -> Peaks:
 
     Notes
     -----
-    Kin in the literature: SpRAy (Lapuschkin et al., 2019, arXiv:1902.10178) clusters the maps themselves.
+    A related method: SpRAy (Lapuschkin et al., 2019, arXiv:1902.10178) clusters the maps themselves.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def peaks(found: Any, probe: ProbeSet, method: str | None = None) -> Peaks:
 
 
 def joined(parts: Sequence[Peaks]) -> Peaks:
-    """Peaks of one method on several probe sets as those of one set, in which they follow each other.
+    """Peaks of one method on several probe sets, joined as if the sets were one, in the order given.
 
     Parameters
     ----------

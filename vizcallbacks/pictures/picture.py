@@ -1,4 +1,4 @@
-"""Photographs, (H, W, 3) uint8 RGB: checked, fitted to a square, with the edges of regions, and as a file's bytes.
+"""Photographs, (H, W, 3) uint8 RGB: checking them, fitting them to a square, outlining regions, encoding a file.
 
 No argument is written to. Each function raises ValueError for an array of another shape or dtype than it states.
 """
@@ -15,7 +15,7 @@ from .lettering import PAPER
 
 
 def checked_picture(picture: Any) -> np.ndarray:
-    """The picture, or a ValueError if it is no (H, W, 3) uint8 array, or empty."""
+    """The picture; ValueError if it is empty or not an (H, W, 3) uint8 array."""
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
         raise ValueError(f"a picture must be a (H, W, 3) uint8 array, got {described(picture)}")
     if not picture.size:
@@ -88,8 +88,8 @@ def encode(picture: np.ndarray, format: str = "jpeg", levels: int = 256) -> byte
         JPEG has quality 80 and colour at full resolution (4:4:4): OpenCV's default of 4:2:0 fades thin lines.
         (WebP would be smaller, but TensorBoard serves it without its type.)
     levels : int, in [2, 256]
-        Of each colour: with 32, which the eye does not see on photographs and maps, a PNG has half of the bytes.
-        (A palette of 256 colours has a third, but loses small areas of pure colour.)
+        Levels of each colour. With 32, photographs and maps look the same and a PNG has half of the bytes. (A
+        palette of 256 colours has a third, but loses small areas of pure colour.)
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Maps as pictures: uint8, (H, W, 3), RGB.
 
-Raw maps come in, and only here are they scaled, for the eye. A `scale` is the raw value drawn at full
-strength: pictures drawn with one scale can be compared; None takes it from the map itself. A dead map (all
-zero) or an undefined one (NaN or infinity in it) is hatched and named, never stretched. No argument is
+Raw maps are scaled for the eye here and nowhere else. A `scale` is the raw value drawn at full strength:
+pictures drawn with one scale can be compared; None takes it from the map itself. A dead map (all zero) or an
+undefined one (with a NaN or an infinity) is hatched and labelled, never stretched. No argument is
 written to, and equal arguments give equal pixels. Each function raises ValueError for an array of another
 shape, dtype or range than it states.
 """
@@ -135,10 +135,10 @@ def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
 
 
 def concepts(picture: np.ndarray, maps: np.ndarray, scale: float | None = None) -> np.ndarray:
-    """Where which concept is strongest, a colour for each, over the photograph in grey.
+    """The strongest concept at each place, in a colour of its own, over the photograph in grey.
 
     Upsampled bilinearly; the strongest concept's value, divided by `scale` and clipped to v in [0, 1], covers 0.85
-    v^0.85 of the photograph. Concept number i has colour i of `CONCEPTS`, which start again after the last.
+    v^0.85 of the photograph. Concept number i has colour i of `CONCEPTS`, whose first follows its last.
 
     Parameters, result and errors as in `overlay`, but for `maps`, (concepts, h, w), float, >= 0; `scale` applies
     to all of them.
@@ -232,7 +232,7 @@ def _marked(picture: np.ndarray, words: str) -> np.ndarray:
 
 
 def robust_maximum(values: np.ndarray, percentile: float) -> float:
-    """A positive scale for values >= 0; 1 where all are zero, as the mean of channels that cancel out is."""
+    """A positive scale for values >= 0; 1 if all are zero, such as the mean of channels that cancel out."""
     return np.percentile(values, percentile) or values.max() or 1.0
 
 

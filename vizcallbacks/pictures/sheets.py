@@ -1,8 +1,8 @@
 """Maps through training: one probe image on a history sheet, many in an overview.
 
-uint8, (height, width, 3), RGB, for TensorBoard, PNG files and slides. Maps come in raw and are drawn by
-`render`, whose words on scales, dead maps and errors hold here too. Sheets are landscape, as TensorBoard's
-cards are, 375 x 215 px, on which all that matters can be seen.
+uint8, (height, width, 3), RGB, for TensorBoard, PNG files and slides. Raw maps are drawn by `render`, whose
+docstring on scales, dead maps and errors holds here too. Sheets are landscape and can be read on TensorBoard's
+cards of 375 x 215 px.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def history_sheet(
 ) -> np.ndarray:
     """One probe image through the epochs so far: the input, then a map per epoch, all on one scale.
 
-    Of more epochs than there are cells, evenly spaced ones are shown, the first and the newest among them; an
-    epoch before which others are left out is written "… epoch 8".
+    If there are more epochs than cells, evenly spaced ones are shown, including the first and the newest. An epoch
+    before which others are left out is written "… epoch 8".
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def history_sheet(
     columns, rows : int
         Of cells; two cells at least.
     scale : float, optional
-        None: the largest maximum among all entries, those not shown included.
+        None: the largest maximum of all entries, including those not shown.
     numbers : sequence of int, optional
         The entries' numbers among all there were; default: none was left out.
     side : int, px
@@ -107,9 +107,9 @@ def overview(
     """Many probe images through training in one picture, landscape.
 
     Up to five images have a row each, with the input and up to eight steps beside each other. More images have a
-    column each, at most ten, with up to four steps below each other. What does not fit is left out evenly, the
-    first and the last are kept; dots stand where steps are left out, and the legend counts images that are. Each
-    image has one scale, the largest maximum among its maps that are shown.
+    column each, at most ten, with up to four steps below each other. What does not fit is left out evenly, but the
+    first and the last are kept. Dots mark steps that are left out, and the legend counts images that are. Each
+    image has one scale, the largest maximum of its maps that are shown.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _gaps(chosen: Sequence[int], numbers: Sequence[int] | None) -> set[int]:
 def _legend(
     tracks: Sequence[Track], steps: Sequence[int], count: int, gaps: bool
 ) -> list[tuple[np.ndarray | bool | None, str]]:
-    """What an overview's colours and marks mean, of those that are on it: (swatch, words)."""
+    """What the colours and marks on an overview mean, if they are on it: (swatch, words)."""
     ramp = overlay(np.full((24, 96, 3), 255, np.uint8), np.linspace(0, 1, 96)[None], scale=1.0)
     dots = np.full((24, 36, 3), 255, np.uint8)
     dots[10:14] = np.where(np.arange(36)[:, None] % 16 < 4, GREY, 255)

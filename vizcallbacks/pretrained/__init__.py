@@ -1,7 +1,7 @@
-"""Networks that have already learnt: `load` and `efficientnet_lite0`, from files at hand, never by a download.
+"""Trained networks: `load` and `efficientnet_lite0`, from files on this machine, never by a download.
 
 May use MXNet (by `mxnet_door`) and `probes`. `zoo` knows Gluon's and GluonCV's weights, `torch_file` reads
-PyTorch's files without PyTorch, `efficientnet` is the network that a package brings.
+PyTorch's files without PyTorch, `efficientnet` is the network whose weights come in a package.
 """
 
 from .efficientnet import EfficientNetLite

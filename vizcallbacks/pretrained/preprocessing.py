@@ -1,4 +1,4 @@
-"""What a net takes of a picture: `Preprocessing`, and `PretrainedModel`, a net together with it."""
+"""How a picture becomes a net's input: `Preprocessing`, and `PretrainedModel`, a net together with it."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ class PretrainedModel:
             As for `ProbeSet`.
         masks : mapping of str to sequence of (h, w), bool, optional
             Named regions, each mask of its picture's size; they are cropped with the pictures. A pixel of the crop
-            is in if at least half of it is.
+            is inside if at least half of it is.
 
         Returns
         -------
         ProbeSet
-            With this model's class names.
+            It has this model's class names.
 
         Raises
         ------

@@ -3,8 +3,8 @@
 The format is the one that `torch.save` wrote until version 1.5, and writes today with
 ``_use_new_zipfile_serialization=False``: four pickles (a magic number, the protocol, facts about the machine,
 the object), one more with the keys of the storages, then each storage as a count and its raw numbers. Pickles
-are programs. The reader here knows three names, an ordered dictionary, a tensor and a storage, refuses every
-other, and builds nothing but views of the file's bytes.
+are programs. The reader here knows three names (an ordered dictionary, a tensor, a storage), refuses every other
+name, and builds nothing but views of the file's bytes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_state_dict(data: bytes, name: str = "the file") -> dict[str, np.ndarray
     ValueError
         The file is damaged, cut off or not torch's, is in the newer zip format, or holds anything but a
         dictionary of names and plain tensors: on the CPU, inside their storage and not larger than it, of the
-        types float16 to float64, bool, int8 to int64, uint8. Nothing that it names has been called.
+        types float16 to float64, bool, int8 to int64, uint8. No function that the file names has been called.
     """
     if data[:4] == b"PK\x03\x04":
         raise ValueError(
@@ -139,7 +139,7 @@ class _Ordered:
 
 
 def _key(key: Any) -> str | int:
-    """A dictionary's key. A tuple that holds another twice, forty times over, would take for ever to hash."""
+    """A dictionary's key, checked: a tuple that holds another twice, nested forty deep, takes for ever to hash."""
     if type(key) not in (str, int):
         raise ValueError(f"it must hold names and tensors only, got a {type(key).__name__} for a name")
     return key
@@ -151,7 +151,7 @@ _PythonsReader: Any = pickle._Unpickler
 class _Reader(_PythonsReader):
     """Knows three names; see `_kind` for the storages, which stand for themselves as texts.
 
-    Made of Python's own reader, not the one in C, which takes as much memory as a few bytes of the file ask for.
+    It extends Python's own reader, not the one in C, which takes any amount of memory that a few bytes ask for.
     """
 
     dispatch: ClassVar[dict] = dict(_PythonsReader.dispatch)

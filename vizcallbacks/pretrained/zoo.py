@@ -1,8 +1,8 @@
 """The image classifiers of Gluon's and GluonCV's model zoos, and parameter files that are checked before they
 load.
 
-Nothing is downloaded. MXNet's own loaders fetch a file that is missing or damaged, again and again where there
-is no network; here both are errors at once, which say what to put where.
+Nothing is downloaded. MXNet's own loaders fetch a missing or damaged file, again and again if there is no network.
+Here a missing or damaged file is an immediate error that says which file belongs where.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class ZooNet:
     def load(self, root: str, ctx: Any) -> gluon.HybridBlock:
         """The net with the zoo's own weights from the folder `root`; see `weights_file`.
 
-        The zoo's loader reads them, as some nets want theirs read in their own way, after the file was found and
-        checked, so that it has nothing to download. GluonCV's puts a lock file beside it.
+        The zoo's own loader reads them, as some nets need a special way. The file is found and checked before, so
+        that the loader has nothing to download. GluonCV's loader puts a lock file beside it.
         """
         path = weights_file(self, root)
         return self._make(pretrained=True, root=os.path.dirname(path), ctx=ctx)
@@ -93,8 +93,8 @@ def find(name: str) -> ZooNet:
     Raises
     ------
     ValueError
-        There is none. Nets for other tasks are refused: their images are prepared otherwise, and their outputs are
-        no classes.
+        There is none. Nets for other tasks are refused: their images are prepared in another way, and their
+        outputs are not classes.
     """
     zoo, colon, plain = name.rpartition(":")
     known = {"gluon": list(model_store._model_sha1)}
@@ -118,7 +118,7 @@ def find(name: str) -> ZooNet:
 def weights_file(net: ZooNet, root: str) -> str:
     """The path of the zoo's own weights in the folder `root`, checked by their SHA-1.
 
-    As GluonCV does for its nets, $MXNET_HOME/models is looked in instead, where that is set.
+    For GluonCV's nets, $MXNET_HOME/models takes the place of `root` if it is set, as in GluonCV itself.
 
     Raises
     ------
@@ -177,10 +177,10 @@ def shapes_in(path: str) -> dict[str, tuple[int, ...]]:
 
 
 def classes_in(shapes: Mapping[str, tuple], net: gluon.Block) -> int | None:
-    """The number of classes of a file for a net like `net`, as far as the two differ in that alone.
+    """The number of classes in a file of parameters for `net`, if the two differ in nothing else.
 
     The parameters that depend on it (weights and biases of the last layer) have it as their first length. None:
-    all fit already, or they differ in something else.
+    all parameters fit already, or they differ in something else.
     """
     pairs = [
         (shape, shapes[name])

@@ -1,7 +1,7 @@
-"""Annotation files, read: Pascal VOC (XML), COCO and LabelMe (JSON), told apart by their contents.
+"""Reading annotation files: Pascal VOC (XML), COCO and LabelMe (JSON), told apart by their contents.
 
-The files are other people's: a file is read up to a size, XML may not declare anything (so no entity expands), and
-what is nested too deep or is no number is an error that names the file.
+The files may be hostile: their size is limited, XML may not declare anything (so no entity expands), and whatever
+is nested too deep or is not a number is an error that names the file.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Region:
 class Annotation:
     """What a file says of one picture.
 
-    `names` are paths of which the last part without its ending is the picture's: the one that the file gives, and,
-    as tools name a file after its picture, the file's own. `size` is (height, width), or None if it does not say.
+    `names` are paths whose last part, without its ending, is the picture's name: the path that the file gives, and
+    the file's own, as tools name a file after its picture. `size` is (height, width), or None if not given.
     """
 
     names: tuple[str, ...]
@@ -44,7 +44,7 @@ class Annotation:
 
 
 def read_file(path: str) -> list[Annotation]:
-    """What an annotation file says: OSError if it may not be read, ValueError if it is damaged or none."""
+    """What an annotation file says: OSError if it may not be read, ValueError if it is damaged or another file."""
     is_xml = path.lower().endswith(".xml")
     limit = MAX_XML if is_xml else MAX_JSON
     if not os.path.isdir(path) and not os.path.isfile(path) and os.path.exists(path):

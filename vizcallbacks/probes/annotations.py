@@ -1,4 +1,4 @@
-"""Regions of pictures by annotation files: which picture has which regions, and their masks."""
+"""Regions of pictures from annotation files: which picture has which regions, and their masks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Annotations:
         return tuple(sorted({region.label for entry in self.entries for region in entry.regions}))
 
     def of(self, *labels: str) -> Annotations:
-        """The same, of which only the regions with these labels count.
+        """The same annotations, but only regions with these labels count.
 
         Raises
         ------
@@ -63,13 +63,13 @@ class Annotations:
         Returns
         -------
         ndarray, (h, w), bool
-            Nothing but False where the picture is annotated as holding no region that counts.
+            All False if the picture's annotation has no region that counts.
 
         Raises
         ------
         ValueError
-            The picture has no annotation, or several; it has another size than when it was annotated; a region
-            cannot be drawn.
+            The picture has no annotation, or several; its size differs from the annotated one; a region cannot be
+            drawn.
         """
         entry = self._entry(name)
         if entry.size is not None and entry.size != tuple(shape):
@@ -120,7 +120,7 @@ def read_annotations(paths: Any) -> Annotations:
     Parameters
     ----------
     paths : path, or list of paths
-        Files, and folders, of which all files that end in .xml or .json are read, those in folders below as well.
+        Files, and folders. Of a folder, all files that end in .xml or .json are read, also in folders below it.
         Pascal VOC: the box of each object, from the upper left corner of pixel (xmin - 1, ymin - 1), as VOC
         counts from 1, to the lower right one of (xmax - 1, ymax - 1). COCO: polygons and run lengths (a crowd's);
         a box where there is neither. LabelMe: polygons, rectangles, circles; points and lines have no area and are
@@ -135,7 +135,7 @@ def read_annotations(paths: Any) -> Annotations:
     OSError
         A file is not there or may not be read.
     ValueError
-        A file is none of these, is damaged or too large; a folder holds no such file.
+        A file is of none of these kinds, damaged or too large; a folder holds no such file.
     """
     places = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     entries: list[Annotation] = []

@@ -1,4 +1,4 @@
-"""ProbeSet's arguments, checked: arrays of the right shape, dtype and range, or an error that says what to do."""
+"""Checks of ProbeSet's arguments: arrays of the right shape, dtype and range, or an error that says what to do."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_pictures(pictures: Any, count: int) -> np.ndarray:
 
 
 def check_strings(what: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Strings only, and not one string taken for a list of letters."""
+    """Strings only; a single string is refused, since it would pass as a list of letters."""
     listed = [values] if isinstance(values, str) else list(values)
     if isinstance(values, str) or not all(isinstance(value, str) for value in listed):
         raise TypeError(f"{what} must be a list of str, got {listed[:10]!r}; give one str for each")
@@ -87,7 +87,7 @@ def check_strings(what: str, values: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_names(names: Iterable[str], count: int) -> tuple[str, ...]:
-    """One string per image, each another."""
+    """One string per image, all different."""
     names = check_strings("names", names)
     if len(names) != count:
         raise ValueError(f"names must be one per image, {count}, got {len(names)}")

@@ -1,9 +1,10 @@
-"""Masks through the transform of the pictures, by running it: whatever the picture goes through, its mask does.
+"""Masks through the transform of the pictures: the transform itself is run on the masks.
 
 A transform T that moves pixels in a fixed way and treats colours linearly (resize, crop, pad, flip, normalise, in
 any library or a function of one's own) turns a mask painted as a picture, black outside and white inside, into
-T(black) + cover (T(white) - T(black)): `cover` is the part of each of the net's pixels that the region covers. So
-no list of known transforms is needed, and one for which this does not hold is found out and refused.
+T(black) + cover (T(white) - T(black)), where `cover` is the part of each of the net's pixels that the region
+covers. So no list of known transforms is needed, and a transform for which this does not hold is detected and
+refused.
 """
 
 from __future__ import annotations

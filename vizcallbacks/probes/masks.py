@@ -1,7 +1,7 @@
-"""Masks of a probe set's images, from whatever people have: arrays, a function, mask files, annotations, labels.
+"""Masks of a probe set's images, from arrays, a function, mask files, annotations or labels.
 
-A source gives the mask of an image as it is before the transform; `masks_of` takes it to the net's input size, the
-way of the image itself.
+A source gives the mask of an image as it is before the transform; `masks_of` takes it to the net's input size
+through the transform of the image itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VOID = 255  # in files of class numbers: pixels that belong to no class, as VOC 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image of the probe set to be: `index` and `item` for the user's function, `file` for mask files.
+    """An image of the future probe set: `index` and `item` for the user's function, `file` for mask files.
 
     `raw` is the image before the transform and `transform` takes such arrays to (C, H, W) float32; both NumPy.
     `label` is its class.
@@ -59,8 +59,8 @@ def masks_of(masks: Any, chosen: Sequence[Chosen], size: tuple[int, int]) -> dic
     Raises
     ------
     ValueError, TypeError
-        A source is none, or gives no mask for an image, one of another size or not bool; the transform cannot be
-        followed (see `following.follow`).
+        A source is of no known kind; it gives no mask for an image, or one that has another size or is not bool;
+        the transform cannot be followed (see `following.follow`).
     """
     sources = masks if isinstance(masks, Mapping) else {"object": masks}
     readers = {name: _reader(source, name, chosen) for name, source in sources.items()}
@@ -157,8 +157,8 @@ def _mask_file(root: str, file: str) -> str:
 def read_mask(path: str, shape: tuple[int, int]) -> np.ndarray:
     """The mask in an image file.
 
-    Inside is what is opaque, where the file has transparency (a cut-out); the class numbers 1 to 254, where it has
-    a palette (as VOC's); 1, where it has no value but 0 and 1; otherwise what is lighter than mid grey.
+    The inside of the mask depends on the file: opaque pixels if it has transparency (a cut-out); class numbers 1
+    to 254 if it has a palette (as VOC's); 1 if it holds 0 and 1 only; otherwise pixels lighter than mid grey.
 
     Parameters
     ----------
@@ -174,8 +174,8 @@ def read_mask(path: str, shape: tuple[int, int]) -> np.ndarray:
     Raises
     ------
     ValueError
-        It is no such file, is damaged or of another size; it is dark throughout, but not of 0 and 1 alone: class
-        numbers without a palette, of which it is not known which are meant.
+        It is no such file, is damaged or has another size; all of it is dark, but not only 0 and 1: such a file
+        holds class numbers without a palette, and it is unknown which of them are meant.
     """
     try:
         with _strict(), Image.open(path, formats=MASK_FORMATS) as image:

@@ -1,4 +1,4 @@
-"""Photograph files, found in folders and read: any kind -> (h, w, 3) uint8 RGB, upright; or words on why not."""
+"""Finding and reading photograph files: any kind -> (h, w, 3) uint8 RGB, upright; an error says why not."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read_photograph(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def most_pixels() -> int:
-    """The most pixels that a photograph may have here: `MAX_PIXELS`, or what half of the memory is enough for."""
+    """The most pixels that a photograph may have here: `MAX_PIXELS`, or what fits in half of the memory."""
     return min(MAX_PIXELS, memory() // 2 // BYTES_PER_PIXEL)
 
 
@@ -123,15 +123,15 @@ def find_photographs(places: Sequence[str], leave_out: str | None = None) -> tup
     Parameters
     ----------
     places : sequence of str
-        Files, which are taken as they are, and folders, of which all files with an ending of `IMAGE_ENDINGS`
-        are taken, in alphabetical order, those in folders below as well; what is hidden (.name) is not.
+        Files, which are taken as they are, and folders. Of a folder, all files with an ending of `IMAGE_ENDINGS`
+        are taken in alphabetical order, also in folders below it, but nothing hidden (.name).
     leave_out : str, optional
-        A folder that is not looked into.
+        A folder that is skipped.
 
     Returns
     -------
     paths, faults : lists of str
-        Faults are words on folders without photographs, and those that may not be read.
+        Faults name folders that have no photographs or may not be read.
     """
     found: dict[str, str] = {}  # real path -> path
     faults: list[str] = []

@@ -55,7 +55,7 @@ def pixels_of(image: Any, size: int) -> np.ndarray:
 
 
 def refuse_chance(transform: Any) -> None:
-    """ValueError for Gluon's random blocks, also inside others: a flip may come out alike twice."""
+    """ValueError for Gluon's random blocks, also inside others: running a flip twice may give the same result."""
     name = type(transform).__name__
     if name.startswith("Random"):
         raise ValueError(f"masks cannot follow {name}; leave random augmentation out, as for validation")
@@ -92,7 +92,7 @@ def transformed(
 
 
 def on_arrays(transform: Callable | None, item: Any, size: int | None) -> Callable[[np.ndarray], np.ndarray]:
-    """The way of the item's image to the net, for NumPy arrays that stand in for it."""
+    """The function that takes NumPy arrays in place of the item's image to the net's input."""
 
     def run(array: np.ndarray) -> np.ndarray:
         if size is not None:

@@ -1,4 +1,4 @@
-"""The probe set: the fixed images on which a network is watched, with all that belongs to them."""
+"""The probe set: the fixed images on which a network is watched, with their labels, names, pictures and masks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProbeSet:
         Classes; kept as int64. Whole floats are taken, since MXNet's labels usually are float32.
     pictures : (N, H', W', 3), uint8 RGB, optional
         For display, showing what `images` show, in any size. Default: `images`, stretched from the minimum to
-        the maximum of the whole set; one channel is drawn grey, three as RGB, of any other number the mean.
+        the maximum of the whole set. One channel is drawn grey, three as RGB; other numbers are averaged to grey.
     names : N different str, optional
         Default: image_000, image_001, ...
     class_names : sequence of str, optional
@@ -56,7 +56,7 @@ class ProbeSet:
     Raises
     ------
     ValueError, TypeError
-        A shape, range or dtype is not as above; nothing is converted silently but labels.
+        A shape, range or dtype differs from the above; only labels are converted silently.
     """
 
     images: np.ndarray
@@ -111,13 +111,13 @@ class ProbeSet:
         """The first `per_class` images of each class of a Gluon dataset, sorted by class; always the same.
 
         Items are read, each once, until every class is complete. If neither `classes` nor `class_names` tells
-        which classes there are, all items are read: for a large dataset, tell it.
+        which classes there are, all items are read: for a large dataset, pass one of them.
 
         Parameters
         ----------
         dataset : sequence of (image, label)
-            `len` and `[]`, images as MXNet or NumPy arrays. Give the one without random augmentation; a
-            DataLoader is none.
+            It has `len` and `[]`; images are MXNet or NumPy arrays. Pass one without random augmentation. A
+            DataLoader does not fit.
         transform : callable, optional
             Item image -> what the net takes, (C, H, W) float32: the transform of validation. It may be a
             Gluon block (`gluon.data.vision.transforms`), or take (image, label) and return both, as GluonCV's
@@ -125,10 +125,10 @@ class ProbeSet:
         classes : ints, optional
             Only these; default: those of `class_names`, or all there are.
         picture_transform : callable, optional
-            Item image -> display picture, (H', W', 3) uint8, of the geometry of `transform`. Default: the
-            item's image itself if it is (H, W, 1 or 3) uint8 of the height and width that the net takes;
-            otherwise pictures are made from `images`, as one that was resized or cropped on its way to the
-            net would not lie under its maps.
+            Item image -> display picture, (H', W', 3) uint8, with the geometry of `transform`. Default: the
+            item's image itself if it is (H, W, 1 or 3) uint8 of the height and width that the net takes.
+            Otherwise pictures are made from `images`, as maps do not fit an image that `transform` resized or
+            cropped.
         seed : int, optional
             Go through the dataset in an order shuffled by this seed; no global random state is used.
         size : int, optional
@@ -140,8 +140,8 @@ class ProbeSet:
             items' labels are boxes or class maps, as those of GluonCV's datasets for detection and segmentation.
             The class that covers most of an image is then its label, and the region of this class the mask;
             images without an object are left out. See `masks.regions_of` for the arrays.
-            Masks of the size of the item's image go the way of the image, through `transform`; masks of the
-            net's input size are taken as they are.
+            Masks of the size of the item's image go through `transform`, as the image does; masks of the net's
+            input size are taken as they are.
 
         Returns
         -------

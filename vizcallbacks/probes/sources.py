@@ -1,4 +1,4 @@
-"""ProbeSet's arguments, read from Gluon datasets and from folders of class folders."""
+"""Reading ProbeSet's arguments from Gluon datasets and from folders of class folders."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .event_log import EventLog
 class DrawingLog(EventLog):
     """Runs jobs as an `EventLog` does, and hands what they write over to `log`, with the time of their submission.
 
-    Errors of both are warned of once, not once each.
+    An error that occurs in both gives one warning.
 
     Parameters
     ----------

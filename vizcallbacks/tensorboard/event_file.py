@@ -1,6 +1,6 @@
-"""One TensorBoard event file, written record by record, of which nothing half-written is left behind.
+"""One TensorBoard event file, written record by record; a half-written record is removed.
 
-Records are written unbuffered, by tensorboardX's messages and checksums but not by its `EventsWriter`: that one
+Records are written unbuffered, with tensorboardX's messages and checksums but not by its `EventsWriter`, which
 truncates an existing file of the same name, keeps a buffer that a forked child flushes into its parent's file, and
 cannot tell where the last whole record ends when a write fails half-way.
 """

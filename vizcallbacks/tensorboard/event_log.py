@@ -1,7 +1,7 @@
 """The TensorBoard writer that cannot hang training.
 
-The training thread hands over closures; one daemon thread runs them, and whatever a disk can do (be full,
-be slow, vanish, never answer) happens to that thread alone. Rendering, encoding and other files go there too.
+The training thread hands over closures and one daemon thread runs them, so a disk that is full, slow or gone, or
+never answers, holds up that thread alone. Rendering, encoding and other files go there too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class EventLog:
       exception. A job ends at its first failing write; put independent work into separate jobs.
 
     After a failing write the file is cut back to its last whole record. Every `retry_seconds` a job tries a
-    new file beside it, in which the log goes on. A folder deleted in mid-run is not made again.
+    new file beside it, in which the log continues. A folder that is deleted during a run is not made again.
 
     An interpreter that exits without `close()` still writes what is pending, for at most `close_seconds`.
     In a forked child every method does nothing. A log is opened once and closed once, like a file.
@@ -40,9 +40,9 @@ class EventLog:
     ----------
     target : str, os.PathLike, or a SummaryWriter
         The run's folder, made when missing; or the user's own writer (`add_scalar`, `add_image`, `add_text`,
-        `flush`), which is flushed but never closed. tensorboardX's blocks for ever on a full disk: that
-        holds up our thread only, but its own queue may keep the process from exiting, and its `flush` does
-        not drain that queue.
+        `flush`), which is flushed but never closed. tensorboardX's writer blocks for ever on a full disk: that
+        holds up the log's thread only, but the writer's own queue may keep the process from exiting, and its
+        `flush` does not drain that queue.
     encode : callable, picture -> bytes, optional
         PNG or JPEG of a (H, W, 3) uint8 picture; default: tensorboardX's PNG. A SummaryWriter has its own.
     filename_suffix : str
@@ -57,7 +57,7 @@ class EventLog:
     Raises
     ------
     ValueError
-        `target` is no folder that can be made and written (nothing is made yet); a number is out of range.
+        `target` is not a folder that can be made and written (nothing is made yet); a number is out of range.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class EventLog:
 
 
 class Sink:
-    """What a job writes to. Tags pass through `clean_tag`."""
+    """What a job writes to. Tags are cleaned by `clean_tag`."""
 
     def __init__(self, backend: Any):
         self._backend = backend
@@ -262,7 +262,7 @@ class Sink:
         self._backend.add_image(clean_tag(tag), picture, step, walltime=self.wall_time, dataformats="HWC")
 
     def encoded(self, tag: str, data: bytes, size: tuple[int, ...], step: int) -> None:
-        """One picture of (height, width), encoded already; for an event file of ours only."""
+        """One picture of (height, width), encoded already; for an `EventFile` only."""
         self._backend.add_encoded(clean_tag(tag), data, size, step, walltime=self.wall_time)
 
     def text(self, tag: str, text: str, step: int) -> None:
@@ -271,7 +271,7 @@ class Sink:
 
 
 def clean_tag(text: str) -> str:
-    """A tag as TensorBoard takes it: all but ASCII letters, digits and `-_./` is `_`, leading slashes go."""
+    """A tag as TensorBoard takes it: `_` for all but ASCII letters, digits and `-_./`; no leading slashes."""
     return re.sub(r"[^A-Za-z0-9\-_./]", "_", text).lstrip("/")
 
 

@@ -13,7 +13,7 @@ def last_steps(folder: str | os.PathLike) -> dict[str, int]:
     """Tag -> the step of the last record under it, over all event files of a folder in the order of their names.
 
     Records of other writers, with several values or none, count as far as they can be understood; a file that
-    ends amid a record is read up to there.
+    ends inside a record is read up to that record.
 
     Raises
     ------

@@ -29,9 +29,9 @@ PAUSE, LAST = 500, 1500  # ms that a frame, and the last one, stands
 
 
 def write_animation(runs: Mapping[str, Run], path: Any) -> None:
-    """Write evenly spaced images (columns) of the runs (rows) through their steps, one frame a step.
+    """Write evenly spaced images (columns) of the runs (rows) through their steps, one frame for each step.
 
-    Every image has one scale over all steps of a run. A run without a snapshot at a step shows its last before it.
+    Every image has one scale over all steps of a run. A run without a snapshot at a step shows the one before.
 
     Raises
     ------

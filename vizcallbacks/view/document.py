@@ -1,7 +1,7 @@
 """What the view shows, as one plain document and its binary parts. README.md describes the format.
 
-Maps are stored as whole numbers of 8 bits, each divided by its own largest magnitude, which stands beside it: the
-error is below 0.002 of that. Numbers of measures have four significant digits.
+Maps are stored as whole numbers of 8 bits, each map divided by its own largest magnitude, which stands beside it.
+The error is below 0.002 of that for maps without a sign. Values of measures have four significant digits.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def probe_part(probe: ProbeSet, put: Put) -> dict[str, Any]:
 def bare_probe_part(
     digest: str, count: int, names: Sequence[str] = (), class_names: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """In place of a probe set that is not at hand: names, but neither pictures nor masks."""
+    """The part for a probe set that is not available: names, but neither pictures nor masks."""
     return {
         "digest": digest,
         "names": list(names) or [f"image_{i:03d}" for i in range(count)],

@@ -105,7 +105,7 @@ def _page_of_attributions(result: Attributions) -> bytes:
 
 
 def _one_value(result: Attributions, name: str) -> np.ndarray:
-    """One value a cell; of the gradient family clipped, since few pixels outshine the rest."""
+    """One value for each cell; clipped for the gradient family, where a few pixels far exceed the rest."""
     if METHODS[name].shape == "layer":
         return result[name]
     values = np.abs(result.at_image_size(name))

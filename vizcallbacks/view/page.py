@@ -55,8 +55,8 @@ def style() -> str:
 def one_file(title: str, verdicts: Sequence[dict], pictures: Sequence[Picture], pack: bytes) -> bytes:
     """The page with everything in it.
 
-    Its own policy forbids every address but data and blobs, and every script but its own, so that nothing that a
-    name could smuggle in is run or fetched.
+    Its Content-Security-Policy allows no addresses but data and blobs, and no script but its own, so that a
+    hostile name of an image or a class can neither run nor fetch anything.
 
     Parameters
     ----------

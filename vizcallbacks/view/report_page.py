@@ -44,7 +44,7 @@ def write_report(
         The newest snapshot of each run is checked against it; a run that cannot be compared is shown with the
         reason.
     rules : mapping of str to str, or to several, optional
-        As `compare` takes them; default: the baseline's. Without a baseline, those that need none.
+        As for `compare`; default: the baseline's. Without a baseline, only rules that need none.
     assets : str or os.PathLike, optional
         A folder for style, script, data and pictures, beside `out` or below: for servers that forbid inline
         ones. Made if it is not there.

@@ -29,7 +29,7 @@ class Run(Shown):
     name : str
         The folder's name.
     unreadable : tuple of str
-        Why snapshots were left out, found while iterating last: damaged, or of another probe set.
+        Why snapshots were left out of the last iteration: damaged, or of another probe set.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def add_to_job_summary(report: Report) -> bool:
 
 
 def _cell(text: str) -> str:
-    """Text that Markdown takes for nothing else: names may be hostile."""
+    """Text escaped for a cell of a Markdown table: names may be hostile."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~@:-])", r"\\\1", html.escape(" ".join(text.split())))
 
 

@@ -86,7 +86,7 @@ class AttentionPlugin(base_plugin.TBPlugin):
         }
 
     def _runs(self) -> dict[str, Path]:
-        """Name -> folder of all runs there are now."""
+        """Name -> folder, of all runs that exist now."""
         found = {}
         for prefix, root in self._roots:
             for name, path in find_runs(root).items():

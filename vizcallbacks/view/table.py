@@ -67,7 +67,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def inert(value: Any) -> Any:
-    """Text that no spreadsheet takes for a formula: images and runs may have any names."""
+    """Text that no spreadsheet reads as a formula: images and runs may have any names."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

@@ -1,4 +1,4 @@
-"""What a check found, kept beside a run's snapshots, so that the tab in TensorBoard can tell it."""
+"""What a check found, kept beside a run's snapshots, so that the tab in TensorBoard can show it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def read_verdict(run: str | os.PathLike[str], digest: str, images: int) -> dict[
 
 
 def forget_verdict(run: str | os.PathLike[str], step: int) -> None:
-    """Remove the verdict on a run if it is on a snapshot of `step` or later, or cannot be read (OSError)."""
+    """Remove a run's verdict if it is about a snapshot of `step` or later, or cannot be read (OSError)."""
     path = verdict_path(run)
     try:
         known = json.loads(path.read_bytes())["step"]
@@ -104,7 +104,7 @@ _RULE: dict[str, Any] = {
 
 
 def _is_whole(found: dict[str, Any], images: int) -> bool:
-    """Whether all that the view shows is there, of the right type, and of images that there are."""
+    """Whether all that the view shows is there, has the right type, and is about images that exist."""
 
     def are_images(numbers: Any) -> bool:
         return isinstance(numbers, list) and all(type(i) is int and 0 <= i < images for i in numbers)
