@@ -1,14 +1,14 @@
 """A GluonCV SSD, trained for two epochs and watched.  python examples/detection.py [run folder]
 
-SSD returns other things in training (scores, offsets and anchors) than otherwise (class numbers, scores, boxes).
-The probe images are explained as in use; the target is the score of the detection that the net is surest of.
+In training, SSD returns scores, offsets and anchors; in use, class numbers, scores and boxes. The probe images are
+explained as in use. The target is the score of the detection that the net is most certain of.
 
 Such a score depends on few cells of the layer, so the maps are LayerCAM's, which weighs each cell by its own
-gradient; Grad-CAM averages the gradients over all cells. Seen in two trainings: 0 % of the map in the boxes
-before, 34 and 42 % after one epoch, 54 and 56 % after two. The boxes are 10 % of the area.
+gradient; Grad-CAM averages the gradients over all cells. In two trainings, the share of the map in the boxes was
+0 % before, 34 and 42 % after one epoch, 54 and 56 % after two. The boxes are 10 % of the area.
 
-Pictures are made here, so that nothing is downloaded: for your own data put `VOCDetection` or `COCODetection` in
-the place of `Shapes`. Two minutes on two cores.
+The pictures are made here, so that nothing is downloaded. For your own data, use `VOCDetection` or `COCODetection`
+instead of `Shapes`. It takes two minutes on two cores.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Attention in a training on several workers, by MXNet's own key-value store.
+"""Attention in a training on several workers, with MXNet's own key-value store.
 
 On one machine, a scheduler, a server and two workers:
 
@@ -11,8 +11,8 @@ On one machine, a scheduler, a server and two workers:
     wait
 
 On several machines, give DMLC_PS_ROOT_URI the scheduler's address, leave out the second line, and start a
-process on each. Without --shard-probes, worker 0 takes all snapshots; with it, each takes those of its share of
-the probe images, in a sub-run of its own that TensorBoard shows beside the others.
+process on each. Without --shard-probes, worker 0 takes all snapshots; with it, each worker takes snapshots of its
+share of the probe images, in its own sub-run, which TensorBoard shows beside the others.
 """
 
 import argparse

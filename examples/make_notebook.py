@@ -1,7 +1,7 @@
 """examples/tutorial.ipynb from examples/tutorial.py: ``python examples/make_notebook.py``.
 
 The script is the source: its cells begin with ``# %%``, or ``# %% [markdown]`` for text, each line of which is a
-comment. They are run, and kept with what they print and draw. Needs the extra ``vizcallbacks[test]``.
+comment. The cells are run and stored with what they print and draw. Needs the extra ``vizcallbacks[test]``.
 """
 
 import base64

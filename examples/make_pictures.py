@@ -1,9 +1,9 @@
-"""The README's pictures but view.png: ``python examples/make_pictures.py runs/demo runs/tutorial``.
+"""The README's pictures except view.png: ``python examples/make_pictures.py runs/demo runs/tutorial``.
 
 The arguments are the folders of a demo and of a run of the tutorial. Peaks and overviews are drawn from the probe
-set and snapshots that the handler wrote, the overviews for some of the digits; a panel is taken from the event
-file; the report is made anew; the photographs are one of the tutorial's own pictures. Files of at most 300 kB go
-to examples/pictures/.
+set and snapshots that the handler wrote, the overviews for some of the digits. A panel is taken from the event
+file, and the report is drawn anew. The photographs are one of the tutorial's own pictures. The files, of at most
+300 kB each, go to examples/pictures/.
 """
 
 import io

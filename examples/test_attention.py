@@ -3,7 +3,7 @@
 - ``pip install vizcallbacks[demo] pytest``
 - ``pytest test_attention.py``: the first run writes the baselines beside this file and fails. Commit them.
 - From then on it fails when the network starts to look elsewhere, with a report and a picture.
-- ``pytest --accept-attention`` when that is how it should look: rewrites what fails, for review.
+- ``pytest --accept-attention`` if the change is intended: rewrites the baselines that fail, for review.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def probe():
-    """Your validation pictures: the same at every run. Masks are worth their trouble, but may be left out."""
+    """Your validation pictures, the same in every run. Masks are worth the effort, but may be left out."""
     found = clever_hans.pictures(100, "random", seed=1, split="validation")
     return vc.ProbeSet(found.images, found.labels, pictures=found.pictures, masks=found.masks)
 

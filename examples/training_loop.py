@@ -1,4 +1,4 @@
-"""Attention in a training loop of one's own: ``python examples/training_loop.py``.
+"""Attention in your own training loop: ``python examples/training_loop.py``.
 
 Handwritten digits (scikit-learn), a small net, a plain Gluon loop; under a minute on two cores.
 """

@@ -201,7 +201,7 @@ show_images(rows, "digits")
 # %% [markdown]
 # On the first picture both networks are right: the one trained on random tags for the right reason, by the digit,
 # and the one trained on biased tags for the wrong reason, by the tag. On the second picture the tag lies, and the
-# network that goes by it is wrong.
+# network that relies on it is wrong.
 #
 # These pictures were picked: of a hundred each, they are those where the first network's Grad-CAM lies most on the
 # tag. How is it in general? Where digit and tag are is known here, so the share of Grad-CAM on each can be
@@ -223,7 +223,7 @@ print("share of the area:       ", ", ".join(areas))
 #
 # The original tutorial looks into VGG-16 with the model zoo's weights, a file of 550 MB that is not in any
 # package. Where the file is in `~/.mxnet/models`, `vgg16(pretrained=True)` loads it into the class above; where
-# it is not, the error says what has to be put where. (The original's `load_params` works as well; MXNet 1.9.1
+# it is not, the error says which file belongs where. (The original's `load_params` works as well; MXNet 1.9.1
 # warns that it is old.)
 
 # %%
@@ -326,7 +326,7 @@ show_images(astronaut, "astronaut")
 #
 # ## Where to go from here
 #
-# - `vizcallbacks.explain` gives the raw maps of fifteen methods, for many images at once.
+# - `vizcallbacks.explain` gives the raw maps of every method, for many images at once.
 # - `vizcallbacks.AttentionHandler` makes these pictures every few epochs while a network trains, and shows them
 #   in TensorBoard.
 # - `vizcallbacks check` fails a build when a network begins to look at the wrong thing, as the first one here

@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, as the handler wrote it")
     parser.add_argument(
-        "--out", required=True, help="the baseline's file, such as baseline.npz; replaced if there"
+        "--out", required=True, help="the baseline's file, such as baseline.npz; replaced if it exists"
     )
     parser.add_argument("--step", type=int, help="take this snapshot of each run, not the newest")
     parser.add_argument(

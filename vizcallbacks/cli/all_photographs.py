@@ -24,7 +24,7 @@ THUMBNAIL, CAPTION, GAP, COLUMNS = 176, 24, 8, 8  # px, and thumbnails in a line
 
 
 class Gathered:
-    """Collects the outcomes of photographs. `target`: the class that was asked for."""
+    """Collects the results of photographs. `target`: the class that was asked for."""
 
     def __init__(self, target: int | None) -> None:
         self._target = target
@@ -32,13 +32,13 @@ class Gathered:
         self._thumbnails: list[np.ndarray] = []
 
     def add(self, result: Any, i: int, path: str, name: str) -> None:
-        """Image `i` of attributions, of the photograph `path`, whose picture is called `name`."""
+        """Add image `i` of attributions: the photograph `path`, whose picture is called `name`."""
         self._rows.append(_row(result, i, path, f"{name}.png", self._target))
         if len(self._thumbnails) < MOST:
             self._thumbnails.append(_thumbnail(result, i, name))
 
     def save(self, folder: str) -> list[str]:
-        """Write both files, whole or not at all (OSError); their paths."""
+        """Write both files, whole or not at all (OSError), and return their paths."""
         sheet, table = (os.path.join(folder, f"{ALL}{ending}") for ending in (".png", ".csv"))
         with archive.replacing(sheet) as file:
             file.write(encode(_contact_sheet(self._thumbnails), "png"))

@@ -111,11 +111,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the outcome as JUnit XML: a case for each rule, or for each step",
     )
     parser.add_argument(
-        "--html", metavar="HTML", help="write the run as an interactive page, the outcome on top"
+        "--html", metavar="HTML", help="write the run as an interactive page, with the outcome on top"
     )
     parser.add_argument(
         "--tab",
         action="store_true",
-        help="also write the outcome to RUN/attention/verdict.json, so that TensorBoard's tab Attention tells it",
+        help="also write the outcome to RUN/attention/verdict.json, so that TensorBoard's tab Attention shows it",
     )
     take_json(parser)

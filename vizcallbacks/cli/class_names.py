@@ -32,7 +32,7 @@ def read_classes(given: str) -> tuple[int | None, tuple[str, ...] | None]:
     OSError
         There is no such file, or it may not be read.
     ValueError
-        It is none of these, no regular file, or larger than `MOST_BYTES`.
+        It is none of these, not a regular file, or larger than `MOST_BYTES`.
     """
     if given.isdecimal():
         return int(given), None
@@ -81,12 +81,12 @@ def _of_json(found: Any) -> list:
 
 
 def find_class(given: str, class_names: Sequence[str]) -> int:
-    """The number of a class, of its number or its name, in capitals or not.
+    """The number of a class, given its number or its name; upper and lower case are the same.
 
     Raises
     ------
     ValueError
-        There is no such class, or there are several; the message has those that come close.
+        There is no such class, or there are several; the message lists similar ones.
     """
     if given.isdecimal():
         number = int(given)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 
 def complete(names: Collection[str], parser_of: Callable[[str | None], argparse.ArgumentParser]) -> None:
-    """Answer the shell and end the process, if it is the shell that asks. Without argcomplete, do nothing.
+    """If the shell asks for completions, answer and end the process. Without argcomplete, do nothing.
 
     Parameters
     ----------

@@ -24,10 +24,12 @@ def run(options: argparse.Namespace) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-command's arguments."""
     parser.add_argument(
-        "--logdir", default="runs/demo", help="where TensorBoard will look (default: %(default)s)"
+        "--logdir", default="runs/demo", help="the folder for TensorBoard's --logdir (default: %(default)s)"
     )
-    parser.add_argument("--epochs", type=int, help="of each training (default: 8, with --quick 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and training pictures (default: 0)")
+    parser.add_argument("--epochs", type=int, help="epochs of each training (default: 8, with --quick 2)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of weights and training pictures (default: 0)"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",

@@ -1,4 +1,4 @@
-"""What methods of many passes will take, told before they begin."""
+"""How long methods of many passes will take, estimated before they begin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def estimate(
 ) -> str:
     """How long `count` photographs will take, in words; "" if no method has passes of its own.
 
-    A pass, and one with a walk back, are run and timed; each twice, as the first time is slower.
+    A forward pass and one with a walk back are timed, each in its second run, as the first is slower.
 
     Parameters
     ----------

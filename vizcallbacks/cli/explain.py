@@ -49,7 +49,7 @@ LONGEST = 200  # bytes of a photograph's name that its results take over: file s
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain photographs: 0 all of them, 2 some could not be read."""
+    """Explain photographs. Returns 0 if all were explained, 2 if some could not be read."""
     methods = chosen_methods([name.strip() for name in options.methods.split(",")])
     check_whole("batch_size", options.batch_size)
     classes, names = (None, None) if options.classes is None else read_classes(options.classes)
@@ -145,8 +145,8 @@ def run(options: argparse.Namespace) -> int:
 def result_names(paths: Sequence[str]) -> list[str]:
     """A name for each photograph's results: its own without ending, numbered where several are alike.
 
-    Alike is also what differs in capitals only, which some file systems take for one. Of several photographs,
-    none is called "peaks" or "all", as the pictures of all are.
+    Names that differ in capitals only count as alike, since some file systems do not tell them apart. Of several
+    photographs, none is called "peaks" or "all": the pictures of all have these names.
     """
     taken = {PEAKS, ALL} if len(paths) > 1 else set()
     names = []
@@ -163,7 +163,7 @@ def result_names(paths: Sequence[str]) -> list[str]:
 
 
 def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None:
-    """Refuse to write where that would harm, or be harmed by, the photographs."""
+    """Refuse to write where results and photographs could overwrite each other."""
     if os.path.exists(out) and not os.path.isdir(out):
         raise ValueError(f"--out must be a folder, got {out!r}, which is a file; name another")
     if any(os.path.realpath(place) == os.path.realpath(out) for place in places):
@@ -183,7 +183,7 @@ def _check_out(out: str, places: Sequence[str], results: dict[str, str]) -> None
 
 @dataclass
 class _Batch:
-    """Photographs read: their paths and crops; and words on those that could not be."""
+    """Photographs that were read, with paths and crops, and errors about those that could not be read."""
 
     paths: list[str] = field(default_factory=list)
     crops: list[np.ndarray] = field(default_factory=list)
@@ -228,15 +228,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "photographs",
         nargs="+",
         metavar="PHOTOGRAPH",
-        help="a file (JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, PPM; of several pictures in it the first), or "
-        "a folder, of which all photographs are taken, those in folders below as well, hidden ones not",
+        help="a file (JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, PPM; the first picture if it holds several), or "
+        "a folder: all photographs in it and in folders below, except hidden ones",
     )
     parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
-        help="where the pictures go: DIR/cat.png for cat.jpg, and cat-2.png for another cat; made if not "
-        "there; pictures of the same name are replaced",
+        help="where the pictures go: DIR/cat.png for cat.jpg, and cat-2.png for another cat; made if it does "
+        "not exist; pictures of the same name are replaced",
     )
     parser.add_argument(
         "--model",
@@ -251,8 +251,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="N|FILE",
-        help="a file with the names of your parameters' classes, one a line or JSON; or their number, if the "
-        "file of parameters is to be refused when it has another",
+        help="a file with the names of your parameters' classes, one a line or JSON; or their number: parameters "
+        "with another number are then refused",
     )
     parser.add_argument(
         "--target",
@@ -261,7 +261,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--layer",
-        help="that the maps of the CAM family are of, by path or name; one that is not there gets the list "
+        help="the layer whose maps the CAM family takes, by path or name; an unknown name lists the layers "
         "(default: the last Conv2D larger than 1 x 1)",
     )
     parser.add_argument(
@@ -269,7 +269,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=",".join(DEFAULT_METHODS),
         metavar="NAME,...",
         help=f"of {', '.join(METHODS)}; all-fast: those of few passes; all: also those of hundreds and thousands, "
-        "minutes for each photograph; how many is told before they begin (default: %(default)s)",
+        "which take minutes for each photograph; an estimate is printed first (default: %(default)s)",
     )
     take_output(parser)
     parser.add_argument(
@@ -280,7 +280,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=4,  # more at a time take more memory, and as long
         metavar="N",
-        help="photographs at a time; bounds the memory; expected_gradients and feature_factors compare those that "
-        "are explained at a time (default: %(default)s)",
+        help="photographs at a time; limits the memory; expected_gradients and feature_factors compare the "
+        "photographs of one batch (default: %(default)s)",
     )
     take_json(parser)

@@ -23,13 +23,13 @@ def take_json(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=STDOUT,
         metavar="FILE.json",
-        help="write what was found as JSON: into the file, or without one to standard output, where it is alone: "
-        "words then go to standard error",
+        help="write what was found as JSON, into the file; or, without a file, alone to standard output: all "
+        "other text then goes to standard error",
     )
 
 
 def without_file(given: Sequence[str]) -> list[str]:
-    """Arguments in which a --json that no .json file follows has standard output for its file, and no RUN."""
+    """The arguments; a --json without a .json file after it means standard output, and takes no RUN."""
     found = []
     for word, after in zip(given, [*given[1:], ""]):
         alone = word == "--json" and not after.endswith(".json") and after != STDOUT
@@ -39,7 +39,7 @@ def without_file(given: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def alone(options: argparse.Namespace) -> Iterator[None]:
-    """For the length of a ``with`` block, let all words go to standard error if standard output is JSON's."""
+    """Within the ``with`` block, send all text to standard error if JSON goes to standard output."""
     if getattr(options, "json", None) != STDOUT:
         yield
         return
@@ -49,7 +49,7 @@ def alone(options: argparse.Namespace) -> Iterator[None]:
 
 
 def write_json(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
-    """Write what was found where --json asks for it, if it does; NaN and infinity become null."""
+    """Write what was found where --json asks for it, if it was given; NaN and infinity become null."""
     if getattr(options, "json", None) is None:
         return
     text = json.dumps(_plain(found), indent=2, allow_nan=False) + "\n"

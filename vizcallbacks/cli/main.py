@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(name: str | None, parser: _Parser, given: Sequence[str]) -> argparse.Namespace:
-    """Arguments, parsed; what is misspelt ends the program with exit code 2, and with what may be meant."""
+    """Parse the arguments; a misspelt one ends the program with exit code 2 and a suggestion."""
     if name is not None and name not in COMMANDS:
         parser.error(
             f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; commands are {', '.join(COMMANDS)}"
@@ -82,12 +82,12 @@ def _options(name: str | None, parser: _Parser, given: Sequence[str]) -> argpars
 
 
 def _module_of(name: str | None) -> Any:
-    """A sub-command's module; None for any other word, which argparse refuses."""
+    """The module of a sub-command; None for any other word, which argparse refuses."""
     return importlib.import_module(COMMANDS[name][0], __package__) if name in COMMANDS else None
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says its errors and help by `say`: what they repeat may be a file's name, by a shell's *.
+    """Prints its errors and help by `say`, since they may repeat a hostile file name that the shell put for a *.
 
     `asked`: the parser of the sub-command that is asked for.
     """
@@ -99,7 +99,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(asked: str | None, module: Any) -> _Parser:
-    """The whole command's parser; of the sub-commands only the one that is asked for has its arguments."""
+    """The whole command's parser; only the sub-command that is asked for has its arguments."""
     parser = _Parser(
         prog="vizcallbacks", description="Watch what a Gluon convolutional network looks at while it trains."
     )

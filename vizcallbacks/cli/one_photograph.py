@@ -1,4 +1,4 @@
-"""What ``vizcallbacks explain`` tells, draws and writes about each photograph."""
+"""What ``vizcallbacks explain`` prints, draws and writes about each photograph."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def top_lines(result: Any, i: int) -> list[str]:
 
 
 def _score(result: Any, i: int) -> str:
-    """What is told of a net with one output, which has no classes."""
+    """What is printed about a net with one output, which has no classes."""
     return f"score {result.scores[i]:.4g}"
 
 
 def asked_lines(result: Any, i: int, target: int | None) -> list[str]:
-    """The class of --target with its probability, unless it is told already."""
+    """The class of --target with its probability, unless it is printed already."""
     if target is None or result.probabilities is None or result.predictions[i] < 0:
         return []
     if target in dict(most_probable(result, i)):
@@ -90,7 +90,7 @@ def save_raw(result: Any, i: int, path: str, model: PretrainedModel, out: str) -
 
 
 def facts_of(result: Any, i: int, path: str, place: str, target: int | None, has_raw: bool) -> dict[str, Any]:
-    """What is told of a photograph, for programs. `place`: of its results, without their endings."""
+    """What is printed about a photograph, for programs. `place`: the path of its results without endings."""
     explained = None if result.targets is None else int(result.targets[i])
     known = result.probabilities is not None and result.predictions[i] >= 0
     names = result.probe.class_names

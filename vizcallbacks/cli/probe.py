@@ -1,4 +1,4 @@
-"""``vizcallbacks probe``: make a probe set of a folder or a dataset, show it and say what it can tell."""
+"""``vizcallbacks probe``: make a probe set of a folder or a dataset, show it and say what it cannot tell."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _transform(options: argparse.Namespace) -> Callable | None:
 
 
 def _scale(picture: Any, mean: np.ndarray = ZERO, std: np.ndarray = ONE) -> np.ndarray:
-    """(H, W, C) uint8 -> (C, H, W) float32 of 0 to 1, less the mean and divided by std of each channel."""
+    """(H, W, C) uint8 -> (C, H, W) float32: scaled to 0 to 1, minus each channel's mean, divided by its std."""
     picture = picture.asnumpy() if hasattr(picture, "asnumpy") else np.asarray(picture)
     picture = picture[..., None] if picture.ndim == 2 else picture
     if mean.size not in (1, picture.shape[2]) or std.size not in (1, picture.shape[2]):
@@ -157,7 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "label) or a ProbeSet; or a probe set's .npz file, to show it",
     )
     parser.add_argument(
-        "--out", metavar="NPZ", help="where the probe set goes; its contact sheet lies beside it"
+        "--out", metavar="NPZ", help="the probe set's file; its contact sheet is written beside it"
     )
     parser.add_argument("--sheet", metavar="PNG", help="the contact sheet (default: --out with .png)")
     parser.add_argument(

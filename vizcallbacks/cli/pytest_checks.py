@@ -104,8 +104,8 @@ class AttentionRegression:
     ) -> tuple[Report, ...]:
         """Fail the test unless nets of several seeds look where those of the baseline looked.
 
-        The baseline learns from them how much seeds differ, which a single net cannot tell. Each net has to
-        comply by itself.
+        The baseline learns from them how much seeds differ, which a single net cannot tell. Each net has to pass
+        by itself.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """Pages about the attention checks of a pytest session: one for each check, and an index over them.
 
-Each check writes its page when it is made, so the processes of pytest-xdist need not speak with each other; the
-index is written at the end, over the outcomes that lie in the folder and are of this session.
+Each check writes its page at once, so the processes of pytest-xdist need not communicate; the index is written at
+the end, over those outcomes in the folder that are of this session.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUTCOME = ".check.json"
 def write_page(
     folder: Path, name: str, test: str, reports: Sequence[Report], baseline: Baseline, probe: ProbeSet
 ) -> None:
-    """Write ``<name>.html``: the baseline and each snapshot checked side by side, the outcome on top.
+    """Write ``<name>.html``: the baseline and each snapshot checked side by side, with the outcome on top.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ DESCRIPTION = (
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay checkpoints: 0 all, 1 the check failed, 2 some could not be used."""
+    """Replay checkpoints. Returns 0 if all were taken, 1 if the check failed, 2 if some could not be used."""
     like = _like(options.like)
     make_net = _make_net(options)
     probe = _probe(options, like)
@@ -184,7 +184,7 @@ def _probe(options: argparse.Namespace, like: Any) -> ProbeSet:
 
 
 def _asked(options: argparse.Namespace, like: Any) -> dict[str, Any]:
-    """Options of `AttentionMonitor`: those given, else those of the run that is alike."""
+    """Options of `AttentionMonitor`: those given, else those of the run `like`."""
     asked: dict[str, Any] = {}
     if like is not None:
         snapshot, probe = like
@@ -245,7 +245,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take from a run: the probe set, layer, methods of the CAM family, targets, and what outputs are",
     )
     asked = parser.add_argument_group("what is asked of each checkpoint")
-    asked.add_argument("--layer", help="whose maps are taken, by path or name (default: the last of use)")
+    asked.add_argument("--layer", help="whose maps are taken, by path or name (default: as for 'explain')")
     asked.add_argument("--methods", metavar="NAME,...", help="as for 'explain'")
     asked.add_argument(
         "--targets", metavar="label|predicted|N", help="the classes explained (default: label)"
@@ -280,10 +280,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     beside.add_argument(
         "--follow",
         action="store_true",
-        help="go on and take checkpoints as a training writes them; ends by --until, --idle or Ctrl-C",
+        help="keep taking checkpoints as a training writes them, until --until, --idle or Ctrl-C",
     )
     beside.add_argument("--until", type=int, metavar="STEP", help="with --follow: the last step")
     beside.add_argument(
-        "--idle", type=float, metavar="MINUTES", help="with --follow: end when nothing new came for so long"
+        "--idle", type=float, metavar="MINUTES", help="with --follow: end after so long without a new one"
     )
     take_json(parser)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--assets",
         metavar="DIR",
         help="put style, script, data and pictures there instead of into the page, for servers that forbid inline "
-        "scripts; made if not there",
+        "scripts; made if it does not exist",
     )
     parser.add_argument(
         "--animate",

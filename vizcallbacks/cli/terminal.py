@@ -1,4 +1,4 @@
-"""What commands share: words for the terminal, in whatever characters it has; arguments that several have."""
+"""What commands share: printing with the characters that the terminal has, and common arguments."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def say(*lines: str, file: TextIO | None = None) -> None:
     Parameters
     ----------
     lines : str
-        Each is printed as one line, by `one_line`: what would obey a terminal or CI is escaped, line breaks too.
-        Of no lines, nothing is. Characters that the terminal's encoding lacks are written as ``\\u1234``.
+        Each is printed as one line, by `one_line`: line breaks, and whatever a terminal or CI would take as a
+        command, are escaped. Characters that the terminal's encoding lacks are written as ``\\u1234``.
     file : text stream, optional
         Default: standard output.
     """
@@ -39,8 +39,8 @@ def take_output(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--output",
         choices=OUTPUTS,
-        help="what the net's outputs are: scores to take the softmax of, probabilities, or scores to take each "
-        "through a sigmoid (default: probabilities if they look so, else logits; a single output has none)",
+        help="what the net's outputs are: scores for a softmax, probabilities, or scores for one sigmoid each "
+        "(default: probabilities if they look like that, else logits; a single output has none)",
     )
 
 
@@ -66,5 +66,5 @@ def take_rules(parser: argparse._ActionsContainer) -> None:
         action="append",
         metavar="RULE",
         help="such as 'grad_cam/spearman >= 0.7', 'energy/tag <= 0.05 for 90%%', 'dead within noise'; may be "
-        "given several times, and takes the place of the default rules",
+        "given several times, and replaces the default rules",
     )
