@@ -13,8 +13,8 @@ from .terminal import say
 
 DESCRIPTION = (
     "Writes a baseline from the newest snapshot of each run. From several runs that differ in nothing but "
-    "their seed, the noise is learnt, and with it the default rules of 'check'. Runs that contradict each other "
-    "are named; where a rule would forbid nothing, they are refused unless --force is given. Exit code: 0 "
+    "their seed, it learns the noise, and with it the default rules of 'check'. It names runs that contradict "
+    "each other, and refuses them if a rule would then forbid nothing, unless --force is given. Exit code: 0 "
     "written, 2 not."
 )
 

@@ -26,7 +26,7 @@ from .terminal import say, take_rules
 
 DESCRIPTION = (
     "Checks the newest snapshot of a run, or all of them. Exit code: 0 the newest passed, 1 it regressed, 2 not "
-    "comparable or unreadable. The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, where that "
+    "comparable or unreadable. The outcome is also added to the file that $GITHUB_STEP_SUMMARY names, if that "
     "is set."
 )
 

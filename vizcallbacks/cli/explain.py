@@ -41,7 +41,7 @@ DESCRIPTION = (
     "Writes one picture for each photograph: what the network saw of it, and a map for each method; of several, "
     "also DIR/all.png and DIR/all.csv with all of them, and DIR/peaks.png: the patches around the maps' maxima, "
     "by class. Tells the five most probable classes. "
-    "Photographs that cannot be read are named, and the others go on. Exit code: 0 all explained, 2 some were "
+    "Photographs that cannot be read are named and left out. Exit code: 0 all explained, 2 some were "
     "not, or nothing could be."
 )
 PEAKS = "peaks"  # name of the picture of all photographs
