@@ -340,7 +340,8 @@ def test_no_name_leaves_its_place(tmp_path):
     assert monitor.failures == 0
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     logs = [name for name in files if "tfevents" in name]
-    kept = ["lock", "probe.npz", "report.html", "snapshot-00000000.npz", "snapshot-00000001.npz"]
+    kept = ["lock", "probe.npz", "report.html"]
+    kept += [f"{kind}-0000000{step}.npz" for kind in ("predicted", "snapshot") for step in range(2)]
     pictures = [f"deep/run/{name}.png" for name in ("overview", "peaks")]
     assert files == sorted([*(f"deep/run/attention/{name}" for name in kept), *pictures, *logs])
     assert len(logs) == 1
