@@ -22,7 +22,8 @@ class Predicted:
     Attributes
     ----------
     method : str
-        Of the CAM family.
+        Of the CAM family; the other methods' maps are not kept, and neither are
+        those of images that the net gets right.
     images : ndarray, (K,), int64
         The images' numbers in the probe set; their classes are the snapshot's predictions.
     maps : ndarray, (K, h, w), float32
