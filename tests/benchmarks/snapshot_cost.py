@@ -37,8 +37,8 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   folding 6 ms. A monitor pays the first two once: it keeps the graph, the plan and the compiled pieces. Kept.
 - The guided walk asked for before the plain gradient is copied, so that MXNet computes one while Python asks for
   the other. Kept.
-- BatchNorms folded into small weights only (`vizcallbacks.nets.folding.LARGEST`): 3 % of the default methods, 7 to 8 %
-  of Grad-CAM with or without the guided version on resnet18. Kept.
+- BatchNorms folded into small weights only (`vizcallbacks.nets.folding.LARGEST`): 3 % of the default methods,
+  7 to 8 % of Grad-CAM with or without the guided version on resnet18. Kept.
 - The part without a record in train mode, in which MXNet does not lay the weights out anew for later calls: 7 % of
   Grad-CAM alone in one batch, but slower from the second batch on. Not kept.
 - Huge pages for what is faulted in (150 MB a call on resnet18): the first use of memory costs the same in them.
