@@ -15,7 +15,7 @@ from .blocks import ConvLayer
 from .coverage import Coverage
 from .folding import rewritten
 from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
-from .planning import Plan, Plans, Segment, Wanted
+from .planning import Plan, Plans, Segment, Simple, Wanted
 from .tape import Forward, Tape
 
 
@@ -127,6 +127,10 @@ class CompiledNet:
                 function, outputs = self.graph.calls[step.name]
                 made = tape.call(function, outputs, [value(entry) for entry in step.inputs])
                 values.update({(step, place): one for place, one in enumerate(made)})
+                continue
+            if isinstance(step, Simple):
+                sources = [value(entry) for entry in step.node.inputs]
+                values[step.node, 0] = tape.run(step.how, sources, step.over, step.rectified)
                 continue
             with autograd.record(train_mode=True):
                 changing, output = called(step)

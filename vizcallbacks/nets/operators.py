@@ -49,6 +49,8 @@ class Operator:
         Which of its inputs it changes in the forward pass, by number.
     draws : callable of (the operator's arguments, whether in train mode), optional
         Whether it draws random numbers.
+    spent : bool
+        Whether its output is an array of its own, which its backward pass does without.
     """
 
     kind: str | Callable[[Attrs], str | None] | None = None
@@ -57,6 +59,7 @@ class Operator:
     flat: bool = False
     writes: Callable[[Attrs], tuple[int, ...]] | None = None
     draws: Callable[[Attrs, bool], bool] | None = None
+    spent: bool = False
 
 
 UNKNOWN = Operator()
@@ -194,7 +197,7 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("sigmoid", "_npx_sigmoid", "hard_sigmoid"), Operator("gate", reach=here)),
     **dict.fromkeys(("tanh", "_npi_tanh", "softsign", "erf"), Operator("smooth", reach=here)),
     # norms
-    "BatchNorm": Operator(None, replacements.batch_norm, here, writes=_written),
+    "BatchNorm": Operator(None, replacements.batch_norm, here, writes=_written, spent=True),
     "_contrib_SyncBatchNorm": Operator(None, replacements.sync_batch_norm, here, writes=_written),
     "_contrib_BatchNormWithReLU": Operator("relu", replacements.batch_norm_relu, here, writes=_written),
     "L2Normalization": Operator(reach=normed("mode", "instance", {"channel"})),
@@ -203,8 +206,10 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("softmax", "log_softmax", "softmin"), Operator(reach=normed("axis", "-1", {"1"}))),
     "SoftmaxActivation": Operator(reach=normed("mode", "instance", {"channel"})),
     # what they run on
-    **dict.fromkeys(("Convolution", "Pooling"), Operator(reach=window)),
-    **dict.fromkeys(("FullyConnected", "Flatten"), Operator(reach=flattened)),
+    "Convolution": Operator(reach=window, spent=True),
+    "Pooling": Operator(reach=window),
+    "FullyConnected": Operator(reach=flattened, spent=True),
+    "Flatten": Operator(reach=flattened),
     **dict.fromkeys(("mean", "sum", "max", "min", "prod", "norm", "nansum"), Operator(reach=reduced)),
     **dict.fromkeys(("_npi_mean", "_np_sum", "_np_max", "_np_min"), Operator(reach=reduced)),
     "Concat": Operator(reach=sliced("dim", "1")),
@@ -221,6 +226,7 @@ OPERATORS: dict[str, Operator] = {
         for how in ("_", "broadcast_")
     },
     **dict.fromkeys(_ELEMENTWISE, Operator(reach=here)),
+    "elemwise_add": Operator(reach=here, spent=True),
 }
 """Operator's canonical name -> what is known of it."""
 

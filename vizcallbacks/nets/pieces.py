@@ -11,6 +11,9 @@ from .graph import Entry, ordered, read
 from .operators import differentiable
 
 
+Backward = Callable[[list, Callable[[], Any]], list]
+
+
 @dataclass(frozen=True, eq=False)
 class Leaf:
     """The start of a piece of record.
@@ -34,21 +37,22 @@ class Piece:
     Attributes
     ----------
     backward : callable
-        (gradients that arrived at the leaves of `outputs`, None where none did) -> those of `inputs`.
+        (gradients that arrived at `leaves`, None where none did; a function that gives an array, shaped like the
+        first of them, to write into, or None) -> those of `inputs`.
     inputs : tuple of Leaf
     leaves : tuple of Leaf
         The same values as its outputs, the starts of later pieces; empty for the score.
     rectified : bool
         Whether a guided walk lets only positive gradient into this piece.
-    compiled : bool
-        Whether it is one compiled graph: its backward pass puts each gradient into an array of its own.
+    fresh : bool
+        Whether its backward pass puts each gradient into an array that nobody else holds.
     """
 
-    backward: Callable[[list], list]
+    backward: Backward
     inputs: tuple[Leaf, ...]
     leaves: tuple[Leaf, ...]
     rectified: bool = False
-    compiled: bool = False
+    fresh: bool = False
 
 
 def marked(array: Any):
@@ -66,11 +70,11 @@ def starts_of(heads: Sequence[Entry], leaves: Mapping[str, Leaf]) -> tuple[Leaf,
     return tuple(leaves[name] for name in names if name in leaves)
 
 
-def backward_of(output: Any, inputs: tuple[Leaf, ...]) -> Callable[[list], list]:
+def backward_of(output: Any, inputs: tuple[Leaf, ...]) -> Backward:
     """A `Piece.backward` by MXNet's own record, of a piece with one output."""
     arrays = [leaf.array for leaf in inputs]
 
-    def backward(heads: list) -> list:
+    def backward(heads: list, spare: Callable[[], Any]) -> list:
         # in train mode: only there does a BatchNorm that a block runs on the batch's own statistics
         # differentiate these; all other operators of the pass are the same in both modes
         return autograd.grad([output], arrays, heads, retain_graph=True, train_mode=True)
@@ -78,10 +82,10 @@ def backward_of(output: Any, inputs: tuple[Leaf, ...]) -> Callable[[list], list]
     return backward
 
 
-def backward_by_hand(function: Any, outputs: Sequence, places: list[int]) -> Callable[[list], list]:
+def backward_in_python(function: Any, outputs: Sequence, places: list[int]) -> Backward:
     """A `Piece.backward` by a function in Python (`autograd.Function`): its inputs at `places` are the leaves."""
 
-    def backward(heads: list) -> list:
+    def backward(heads: list, spare: Callable[[], Any]) -> list:
         given = [mx.nd.zeros_like(out) if head is None else head for head, out in zip(heads, outputs)]
         # a copy by NumPy, in the plain layout: MXNet may free what it hands to Python in oneDNN's
         plain = [mx.nd.array(one.asnumpy(), ctx=one.ctx, dtype=one.dtype) for one in given]
@@ -91,12 +95,6 @@ def backward_by_hand(function: Any, outputs: Sequence, places: list[int]) -> Cal
         return [found[place].copy() for place in places]
 
     return backward
-
-
-def added(known: Any, part: Any, compiled: bool) -> Any:
-    """The sum of two gradients at one leaf; in place where the first is held by nobody else (`Piece.compiled`)."""
-    # elemwise_add, unlike +, keeps oneDNN's layouts
-    return mx.nd.elemwise_add(known, part, out=known if compiled else None)
 
 
 def record_of(array: Any) -> list[Entry]:

@@ -7,16 +7,18 @@ from one snapshot to the next (`kept`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Union
 
 from ..mxnet_door import mx
+from .by_hand import ByHand, by_hand
 from .coverage import Coverage
 from .folding import Folding, fold, rewritten
 from .graph import INPUT, PYTHON, Entry, Node, cloned, dependent, ordered, symbol_of
-from .operators import activation_kind, coverage_of, differentiable
+from .operators import activation_kind, coverage_of, differentiable, known
 
 CUT = "vizcallbacks_cut_"
 
@@ -72,8 +74,28 @@ class Segment:
     rectified: bool
 
 
-Step = Union[Segment, Node]
-"""What is run: a segment, or a node that is a function in Python."""
+@dataclass(frozen=True)
+class Simple:
+    """An operator between segments that is run by hand.
+
+    Attributes
+    ----------
+    node : Node
+    how : ByHand
+    over : int or None
+        The number of the input that its output may be written over.
+    rectified : bool
+        Whether it is an activation whose gradient a guided walk rectifies.
+    """
+
+    node: Node
+    how: ByHand
+    over: int | None
+    rectified: bool
+
+
+Step = Union[Segment, Simple, Node]
+"""What is run: a segment, an operator by hand, or a node that is a function in Python."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +209,11 @@ class Plans:
             cuts |= _branches(nodes, heads, moving)
         if wanted.guided:
             cuts |= {(node, 0) for node in relus & moving}
-        cuts |= {entry for node in calls if node in moving for entry in node.inputs if entry[0] in moving}
+        simple = _simple(relus & moving, cuts, moving) if wanted.guided else {}
+        cuts |= {(node, 0) for node in simple}
+        apart = [*(node for node in calls if node in moving), *simple]
+        cuts |= {entry for node in apart for entry in node.inputs if entry[0] in moving}
+        uses = Counter(entry for node in nodes for entry in node.inputs) + Counter([*heads, *tapped])
         frontier = [one for one in _frontier(nodes, [*heads, *tapped], moving) if one not in given]
         below = _compiled(frontier, given, False) if frontier else None
         places = {node: place for place, node in enumerate(nodes)}
@@ -198,6 +224,9 @@ class Plans:
                 if node in moving and node not in steps:
                     steps.append(node)
                     done += [(node, place) for place in range(self._calls[node.name])]
+            elif node in simple:
+                steps.append(Simple(node, simple[node], _over(node, uses), node in relus))
+                done.append((node, output))
             else:
                 steps.append(_compiled([(node, output)], done, node in relus))
                 done.append((node, output))
@@ -226,6 +255,28 @@ def _branches(nodes: Sequence[Node], heads: Sequence[Entry], moving: Collection[
             continue
         found.update([(node, outputs[0])] if len(set(outputs)) == 1 else node.inputs)
     return {entry for entry in found if entry[0] in moving and not entry[0].is_constant}
+
+
+def _simple(relus: Collection[Node], cuts: Collection[Entry], moving: Collection[Node]) -> dict[Node, ByHand]:
+    """The operators to be run by hand: ReLUs, sums behind which the graph is cut, and those before such ReLUs."""
+    found = {node: how for node in relus if (how := by_hand(node)) is not None}
+    sums = {node for node, _ in cuts if node not in relus} | {node.inputs[0][0] for node in found}
+    found.update(
+        (node, how)
+        for node in sums & set(moving)
+        if node not in relus and (how := by_hand(node)) is not None
+    )
+    return {
+        node: how
+        for node, how in found.items()
+        if all(source in moving and not source.is_constant for source, _ in node.inputs)
+    }
+
+
+def _over(node: Node, uses: Mapping[Entry, int]) -> int | None:
+    """The number of an input that nothing else needs."""
+    spent = (place for place, entry in enumerate(node.inputs) if uses[entry] == 1 and known(entry[0].op).spent)
+    return next(spent, None)
 
 
 def _frontier(nodes: Sequence[Node], ends: Sequence[Entry], moving: Collection[Node]) -> list[Entry]:

@@ -9,15 +9,17 @@ last to the first, hands each the gradient that has arrived at its leaf, and may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..mxnet_door import autograd, mx
+from .arrived import Arrived
+from .by_hand import ByHand
 from .graph import ordered
-from .pieces import Leaf, Piece, added, backward_by_hand, backward_of, marked, record_of, starts_of
+from .pieces import Leaf, Piece, backward_in_python, backward_of, marked, record_of, starts_of
 
 
 class IndependentError(ValueError):
@@ -86,7 +88,38 @@ class Tape:
         if not inputs:
             return output.detach()  # MXNet crashes on a record along which there is no gradient at all
         leaf = self.start(output)
-        self._pieces.append(Piece(backward_of(output, inputs), inputs, (leaf,), rectified, compiled=True))
+        self._pieces.append(Piece(backward_of(output, inputs), inputs, (leaf,), rectified, fresh=True))
+        return leaf.array
+
+    def run(self, step: ByHand, sources: Sequence, over: int | None, rectified: bool) -> Any:
+        """Run an operator by hand.
+
+        Parameters
+        ----------
+        step : ByHand
+        sources : sequence of NDArray
+            Its inputs as the pass has them.
+        over : int or None
+            The number of the input whose values nobody needs any more.
+        rectified : bool
+            Whether it is an activation whose gradient a guided walk rectifies.
+
+        Returns
+        -------
+        NDArray
+            What later pieces go on with.
+        """
+        output = step.run(sources, over)
+        leaves = [self._started.get(id(array)) for array in sources]
+        inputs = tuple(leaf for leaf in leaves if leaf is not None)
+        if not inputs:
+            return output
+        leaf = self.start(output)
+
+        def backward(heads: list, spare: Callable[[], Any]) -> list:
+            return step.backward(heads[0], leaf.array, spare, len(inputs))
+
+        self._pieces.append(Piece(backward, inputs, (leaf,), rectified, step.fresh))
         return leaf.array
 
     def call(self, function: Any, outputs: Sequence, sources: Sequence) -> list:
@@ -111,7 +144,7 @@ class Tape:
             return [output.detach() for output in outputs]
         made = tuple(self.start(output) for output in outputs)
         inputs = tuple(leaf for leaf in leaves if leaf is not None)
-        self._pieces.append(Piece(backward_by_hand(function, outputs, places), inputs, made))
+        self._pieces.append(Piece(backward_in_python(function, outputs, places), inputs, made, fresh=True))
         return [leaf.array for leaf in made]
 
     def close(self, score: Any) -> None:
@@ -137,7 +170,7 @@ class Tape:
                 )
         ones = mx.nd.ones(score.shape, ctx=score.ctx, dtype=score.dtype)
         backward = backward_of(score, inputs)
-        self._pieces.append(Piece(lambda _: backward([ones]), inputs, ()))
+        self._pieces.append(Piece(lambda _, spare: backward([ones], spare), inputs, ()))
 
     def reached(self, arrays: Iterable, through: bool = False) -> list[bool]:
         """Whether the score that closed the tape depends on each of the leaves' `arrays`.
@@ -180,33 +213,19 @@ class Tape:
             Shaped like `targets`; zeros where the score does not depend on one.
         """
         wanted = [self._started.get(id(target)) for target in targets]
-        names = {leaf.name for leaf in wanted if leaf is not None}
-        gradients: dict[str, Any] = {}
+        arrived = Arrived({leaf.name for leaf in wanted if leaf is not None})
         first = (
             min((self._made_by(leaf) for leaf in wanted if leaf is not None), default=len(self._pieces)) + 1
         )
         for index in range(len(self._pieces) - 1, first - 1, -1):
-            piece = self._pieces[index]
-            heads = [
-                gradients.get(leaf.name) if leaf.name in names else gradients.pop(leaf.name, None)
-                for leaf in piece.leaves
-            ]
-            if piece.leaves and all(head is None for head in heads):
-                continue
-            if guided and piece.rectified:
-                # in place where nobody else holds it, so that memory is not faulted in anew for each activation
-                own = piece.leaves[0].name not in names
-                heads = [mx.nd.Activation(heads[0], act_type="relu", out=heads[0] if own else None)]
-            for leaf, part in zip(piece.inputs, piece.backward(heads)):
-                known = gradients.get(leaf.name)
-                gradients[leaf.name] = part if known is None else added(known, part, piece.compiled)
+            arrived.through(self._pieces[index], guided)
             if last:
-                del self._pieces[index]
+                for leaf in self._pieces.pop(index).leaves:
+                    del self._leaves[leaf.name], self._started[id(leaf.array)]
+        found = [arrived.at(leaf) for leaf in wanted]
         return [
-            gradients[leaf.name]
-            if leaf is not None and leaf.name in gradients
-            else mx.nd.zeros(target.shape, ctx=target.ctx, dtype=target.dtype)
-            for leaf, target in zip(wanted, targets)
+            mx.nd.zeros(target.shape, ctx=target.ctx, dtype=target.dtype) if one is None else one
+            for one, target in zip(found, targets)
         ]
 
     def _made_by(self, leaf: Leaf) -> int:
