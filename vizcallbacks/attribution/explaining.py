@@ -18,7 +18,7 @@ from ..nets.kept import Kept
 from ..probes.probe_set import ProbeSet
 from .gaps import gap_remarks
 from .methods import DEFAULT_METHODS, chosen_methods
-from .one_batch import LAYER, Batch, apply_methods, explain_batch, needs_of
+from .one_batch import LAYER, Batch, apply_methods, explain_batches, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
 from .targets import target_of
@@ -101,7 +101,8 @@ def explain(
         detection, several labels. Or a function from the net's outputs for a batch to its scores, (n,) NDArray, by
         MXNet operators; if it takes a second argument, it gets the numbers of the batch's images, (n,) ints.
     batch_size : int
-        Images per pass; bounds the memory.
+        Images per pass at most; bounds the memory. Where a pass down to the image would keep more memory than is
+        used again, it takes fewer.
     extra : sequence of ndarray or NDArray, (N, ...)
         Further inputs of the net, after the images: ``net(images, *extra)``. They are not explained.
     output : "logits", "probabilities", "sigmoid" or None
@@ -158,7 +159,7 @@ def explain(
     with instrumented(net, kept) as runner:
         for start in range(0, len(probe), batch_size):
             part = slice(start, min(start + batch_size, len(probe)))
-            batches.append(explain_batch(runner, inputs, part, methods, layers, target, batch_size))
+            batches += explain_batches(runner, inputs, part, methods, layers, target, batch_size)
             layers = batches[0].layers
         remarks = batches[0].remarks
     outputs = _joined([batch.outputs for batch in batches])

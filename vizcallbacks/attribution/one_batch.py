@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Batch:
     remarks: tuple[str, ...]
 
 
-def explain_batch(
+def explain_batches(
     runner: Runner,
     inputs: Inputs,
     part: slice,
@@ -47,16 +47,47 @@ def explain_batch(
     layers: list | None,
     target: Target,
     batch_size: int,
-) -> Batch:
-    """One batch: a forward pass, then as many walks backwards as the methods need.
+) -> Iterator[Batch]:
+    """A batch: at once, or in parts if that is cheaper (`vizcallbacks.nets.together`).
 
-    `layers` None: the default layer is looked for.
+    `layers` None: the default layer is looked for, on the first part.
     """
-    images, *extra = inputs.batch(part)
+    given = inputs.batch(part)
+    count, size = part.stop - part.start, part.stop - part.start
+    _, image, guided = _walks(methods)
+    if image and not (layers is None and target.spatial):
+        with inputs.told(given[0]):
+            size = runner.together(given[0], layers, given[1:], image=image, guided=guided)
+    for start in range(0, count, size):
+        rows = slice(start, min(start + size, count))
+        own = given if size == count else [one[rows] for one in given]
+        here = slice(part.start + rows.start, part.start + rows.stop)
+        batch = _explained(runner, inputs, own, here, methods, layers, target, batch_size)
+        layers = batch.layers
+        yield batch
+
+
+def _walks(methods: Sequence[str]) -> tuple[set[str], bool, bool]:
+    """What methods need, and whether walks go down to the image, and guided ones."""
     needs = needs_of(methods)
+    guided = "guided_gradient" in needs
+    return needs, guided or "input_gradient" in needs or not needs & LAYER, guided
+
+
+def _explained(
+    runner: Runner,
+    inputs: Inputs,
+    given: Sequence,
+    part: slice,
+    methods: Sequence[str],
+    layers: list | None,
+    target: Target,
+    batch_size: int,
+) -> Batch:
+    """A forward pass, then as many walks backwards as the methods need."""
+    images, *extra = given
+    needs, image, guided = _walks(methods)
     with inputs.told(images):
-        guided = "guided_gradient" in needs
-        image = guided or "input_gradient" in needs or not needs & LAYER
         if layers is None and target.spatial:
             run = runner.forward(images, None, extra, image=image, guided=guided)
         elif layers is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ..mxnet_door import autograd, mx
@@ -58,7 +58,7 @@ def _sum_back(gradient: Any, output: Any, spare: Callable[[], Any], count: int) 
     return [gradient] * count
 
 
-@lru_cache(maxsize=None)
+@cache
 def _handle(name: str) -> Any:
     """MXNet's for an operator of which it makes no function in Python."""
     found = ctypes.c_void_p()

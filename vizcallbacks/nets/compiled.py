@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..mxnet_door import autograd, mx
 from .blocks import ConvLayer
 from .coverage import Coverage
@@ -17,6 +19,7 @@ from .folding import rewritten
 from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
 from .planning import Plan, Plans, Segment, Simple, Wanted
 from .tape import Forward, Tape
+from .together import SMALL, images_together
 
 
 class CompiledNet:
@@ -138,6 +141,19 @@ class CompiledNet:
         outputs = [value(entry) for entry in plan.heads]
         ran = [(layer, value(entry)) for (layer, _), entry in zip(taps, plan.taps)]
         return Forward(tape, images, self.graph.regroup(outputs), ran, (self, inputs, taps))
+
+    def together(self, inputs: Sequence, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> int:
+        """How many of the images had better share a pass: all where they are few or the net looks across them."""
+        count, itemsize = len(inputs[0]), np.dtype(inputs[0].dtype).itemsize
+        if not wanted.image or self.in_training or self.graph.calls or inputs[0].size * itemsize < SMALL:
+            return count
+        entries, shapes = [entry for _, entry in taps], tuple(one.shape for one in inputs)
+        known = self.plans.together
+        if (key := (*entries, wanted, shapes)) not in known:
+            given = {name: one.shape for name, one in self.graph.arrays.items()}
+            given.update({f"{INPUT}{number}": shape for number, shape in enumerate(shapes)})
+            known[key] = images_together(self.plan(taps, wanted), given, count, itemsize)
+        return known[key]
 
     def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Plan:
         """What such a pass runs; made once."""

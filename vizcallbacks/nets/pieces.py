@@ -10,7 +10,6 @@ from ..mxnet_door import autograd, mx
 from .graph import Entry, ordered, read
 from .operators import differentiable
 
-
 Backward = Callable[[list, Callable[[], Any]], list]
 
 

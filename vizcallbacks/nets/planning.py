@@ -137,6 +137,11 @@ class Plans:
         Name of a node that is a function in Python -> how many outputs it has.
     sizes : mapping of str to int
         How many numbers each parameter holds.
+
+    Attributes
+    ----------
+    together : dict
+        How many images share a pass (`together`), by kind of pass and shapes of the inputs.
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class Plans:
         self.heads, self.runs, self._calls, self._sizes = heads, runs, calls, sizes
         self.in_training = any(node.training for node in ordered(heads))
         self._made: dict[tuple, Plan] = {}
+        self.together: dict[tuple, int] = {}
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -262,9 +268,7 @@ def _simple(relus: Collection[Node], cuts: Collection[Entry], moving: Collection
     found = {node: how for node in relus if (how := by_hand(node)) is not None}
     sums = {node for node, _ in cuts if node not in relus} | {node.inputs[0][0] for node in found}
     found.update(
-        (node, how)
-        for node in sums & set(moving)
-        if node not in relus and (how := by_hand(node)) is not None
+        (node, how) for node in sums & set(moving) if node not in relus and (how := by_hand(node)) is not None
     )
     return {
         node: how
@@ -275,7 +279,9 @@ def _simple(relus: Collection[Node], cuts: Collection[Entry], moving: Collection
 
 def _over(node: Node, uses: Mapping[Entry, int]) -> int | None:
     """The number of an input that nothing else needs."""
-    spent = (place for place, entry in enumerate(node.inputs) if uses[entry] == 1 and known(entry[0].op).spent)
+    spent = (
+        place for place, entry in enumerate(node.inputs) if uses[entry] == 1 and known(entry[0].op).spent
+    )
     return next(spent, None)
 
 

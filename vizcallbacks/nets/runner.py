@@ -136,6 +136,17 @@ class Runner:
                 return run
         return self._run(inputs, self._compiled(inputs).runs, wanted)
 
+    def together(
+        self, images: Any, layers: Sequence[ConvLayer] | None, extra: Sequence, *, image: bool, guided: bool
+    ) -> int:
+        """How many of the images had better share a pass, `forward` or, if `layers` is None, `forward_to_last`."""
+        inputs = [one.as_nd_ndarray() for one in (images, *extra)]
+        compiled = self._compiled(inputs)
+        if self.route != "traced":
+            return len(images)
+        taps = compiled.reached()[-1:] if layers is None else self._taps(compiled, layers)
+        return compiled.together(inputs, taps, Wanted(True, image, guided))
+
     def runs(self, images: Any, extra: Sequence = ()) -> list[tuple[ConvLayer, Entry]]:
         """The runs of layers that depend on the image, in their order, with their outputs in the net's graph."""
         return self._compiled([one.as_nd_ndarray() for one in (images, *extra)]).runs
