@@ -18,7 +18,7 @@ from ..nets.kept import Kept
 from ..probes.probe_set import ProbeSet
 from .gaps import gap_remarks
 from .methods import DEFAULT_METHODS, chosen_methods
-from .one_batch import LAYER, Batch, apply_methods, explain_batches, needs_of
+from .one_batch import LAYER, Batch, Question, apply_methods, needs_of
 from .outputs import check_output, kind_of, predictions_of, probabilities_of
 from .result import Attributions
 from .targets import target_of
@@ -155,12 +155,10 @@ def explain(
     layers = find_layers(net, layer) if needs_of(methods) & LAYER else []
     inputs = Inputs(net, probe.images, extra)
     inputs.initialise(net)
-    batches: list[Batch] = []
     with instrumented(net, kept) as runner:
-        for start in range(0, len(probe), batch_size):
-            part = slice(start, min(start + batch_size, len(probe)))
-            batches += explain_batches(runner, inputs, part, methods, layers, target, batch_size)
-            layers = batches[0].layers
+        question = Question(runner, inputs, methods, target, batch_size)
+        batches = list(question.answers(len(probe), layers))
+        layers = batches[0].layers
         remarks = batches[0].remarks
     outputs = _joined([batch.outputs for batch in batches])
     target = batches[0].target.joined([batch.target for batch in batches[1:]])

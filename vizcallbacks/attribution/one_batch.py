@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from .target import Target
 
 LAYER = {"activation", "gradient", "above"}
 """What of a method's needs is of a layer."""
+
+AGAIN = {"passes", "walks", "above"}
+"""Those for which the net is run again."""
 
 
 @dataclass(frozen=True)
@@ -39,123 +43,190 @@ class Batch:
     remarks: tuple[str, ...]
 
 
-def explain_batches(
-    runner: Runner,
-    inputs: Inputs,
-    part: slice,
-    methods: Sequence[str],
-    layers: list | None,
-    target: Target,
-    batch_size: int,
-) -> Iterator[Batch]:
-    """A batch: at once, or in parts if that is cheaper (`vizcallbacks.nets.together`).
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each batch.
 
-    `layers` None: the default layer is looked for, on the first part.
+    Attributes
+    ----------
+    runner : Runner
+    inputs : Inputs
+    methods : sequence of str
+    target : Target
+    batch_size : int
+        Images per pass at most.
     """
-    given = inputs.batch(part)
-    count, size = part.stop - part.start, part.stop - part.start
-    _, image, guided = _walks(methods)
-    if image and not (layers is None and target.spatial):
-        with inputs.told(given[0]):
-            size = runner.together(given[0], layers, given[1:], image=image, guided=guided)
-    for start in range(0, count, size):
-        rows = slice(start, min(start + size, count))
-        own = given if size == count else [one[rows] for one in given]
-        here = slice(part.start + rows.start, part.start + rows.stop)
-        batch = _explained(runner, inputs, own, here, methods, layers, target, batch_size)
-        layers = batch.layers
-        yield batch
+
+    runner: Runner
+    inputs: Inputs
+    methods: Sequence[str]
+    target: Target
+    batch_size: int
+
+    @cached_property
+    def needs(self) -> set[str]:
+        """What the methods need."""
+        return needs_of(self.methods)
+
+    @property
+    def guided(self) -> bool:
+        return "guided_gradient" in self.needs
+
+    @property
+    def image(self) -> bool:
+        """Whether walks go down to the image."""
+        return self.guided or "input_gradient" in self.needs or not self.needs & LAYER
+
+    def answers(self, count: int, layers: list | None) -> Iterator[Batch]:
+        """Those for all images, a pass at a time; `layers` None: the default layer is looked for, on the first.
+
+        While MXNet walks back for one pass, the maps of the pass before are made, unless methods run the net again.
+        """
+        waiting: Asked | None = None
+        for start in range(0, count, self.batch_size):
+            for given, part in self._passes(slice(start, min(start + self.batch_size, count)), layers):
+                asked = self._ask(given, part, layers)
+                layers = asked.layers
+                if waiting is not None:
+                    yield waiting.answered()
+                    waiting = None
+                if self.needs & AGAIN:
+                    yield asked.answered()
+                else:
+                    waiting = asked
+        if waiting is not None:
+            yield waiting.answered()
+
+    def _passes(self, part: slice, layers: list | None) -> Iterator[tuple[list, slice]]:
+        """A batch's inputs: at once, or in parts where that is cheaper (`vizcallbacks.nets.together`)."""
+        given = self.inputs.batch(part)
+        count = size = part.stop - part.start
+        if self.image and not (layers is None and self.target.spatial):
+            with self.inputs.told(given[0]):
+                size = self.runner.together(given[0], layers, given[1:], image=self.image, guided=self.guided)
+        if size >= count:
+            yield given, part
+            return
+        for start in range(0, count, size):
+            stop = min(start + size, count)
+            yield [one[start:stop] for one in given], slice(part.start + start, part.start + stop)
+
+    def _ask(self, given: list, part: slice, layers: list | None) -> Asked:
+        """Run the net forward, and ask for as many walks backwards as the methods need."""
+        runner, image, guided = self.runner, self.image, self.guided
+        images, *extra = given
+        with self.inputs.told(images):
+            if layers is None and self.target.spatial:
+                run = runner.forward(images, None, extra, image=image, guided=guided)
+            elif layers is None:
+                run = runner.forward_to_last(images, extra, image=image, guided=guided)
+            else:
+                run = runner.forward(images, layers, extra, image=image, guided=guided)
+            picked = self.target.pick(part)
+            try:
+                chosen, score = scored(run, picked)
+            except IndependentError as error:
+                if not layers or image:
+                    raise
+                raise ValueError(no_part(runner, images, extra, picked, layers)) from error
+            remarks: tuple[str, ...] = ()
+            if layers is None:
+                found, remarks = default_layer(run, self.target.spatial)
+                layers = [found]
+            tapped = taps(run, layers, runner)
+            if layers and not any(run.tape.reached(tapped)):
+                raise ValueError(no_part(runner, images, extra, picked, layers))
+            plain = tapped + ([run.images] if "input_gradient" in self.needs else [])
+            gradients = run.tape.gradients(plain, last=not guided) if plain else []
+            # asked for before the first is copied: MXNet computes one while Python asks for the other
+            rectified = run.tape.gradients([run.images], guided=True, last=True) if guided else []
+        return Asked(self, part, run, layers, tapped, chosen, score, gradients, rectified, remarks)
 
 
-def _walks(methods: Sequence[str]) -> tuple[set[str], bool, bool]:
-    """What methods need, and whether walks go down to the image, and guided ones."""
-    needs = needs_of(methods)
-    guided = "guided_gradient" in needs
-    return needs, guided or "input_gradient" in needs or not needs & LAYER, guided
+@dataclass
+class Asked:
+    """A pass whose walks backwards MXNet has been asked for.
 
+    Attributes
+    ----------
+    question : Question
+    part : slice
+        Its images.
+    run : Forward
+    layers : list
+    tapped, gradients, rectified : list of NDArray
+        What the layers returned; the gradients there, and at the image if methods need it; the guided one.
+    target : Target
+        Of these images.
+    score : NDArray, (n,)
+    remarks : tuple of str
+    """
 
-def _explained(
-    runner: Runner,
-    inputs: Inputs,
-    given: Sequence,
-    part: slice,
-    methods: Sequence[str],
-    layers: list | None,
-    target: Target,
-    batch_size: int,
-) -> Batch:
-    """A forward pass, then as many walks backwards as the methods need."""
-    images, *extra = given
-    needs, image, guided = _walks(methods)
-    with inputs.told(images):
-        if layers is None and target.spatial:
-            run = runner.forward(images, None, extra, image=image, guided=guided)
-        elif layers is None:
-            run = runner.forward_to_last(images, extra, image=image, guided=guided)
-        else:
-            run = runner.forward(images, layers, extra, image=image, guided=guided)
-        try:
-            chosen, score = scored(run, target.pick(part))
-        except IndependentError as error:
-            if not layers or image:
-                raise
-            raise ValueError(no_part(runner, images, extra, target.pick(part), layers)) from error
-        outputs = chosen.answers(run.outputs)
-        remarks: tuple[str, ...] = ()
-        if layers is None:
-            found, remarks = default_layer(run, target.spatial)
-            layers = [found]
-        tapped = taps(run, layers, runner)
-        if layers and not any(run.tape.reached(tapped)):
-            raise ValueError(no_part(runner, images, extra, target.pick(part), layers))
-        shared: dict[str, Any] = {"images": inputs.images[part], "baselines": inputs.images}
-        plain = tapped + ([run.images] if "input_gradient" in needs else [])
-        asked = run.tape.gradients(plain, last=not guided) if plain else []
-        # asked for before the first is copied: MXNet computes one while Python asks for the other
-        rectified = run.tape.gradients([run.images], guided=True, last=True) if guided else []
-        gradients = [one.asnumpy() for one in asked]
-        if "input_gradient" in needs:
-            shared["input_gradient"] = _single(gradients[-1])
-        if guided:
-            shared["guided_gradient"] = _single(rectified[0].asnumpy())
-        activations = [tap.asnumpy() for tap in tapped]
-        score = score.asnumpy()
-        above = _above(run, tapped, chosen, batch_size, runner) if "above" in needs else []
-        compiled, given, _ = run.origin
-        shared["walks"] = Walks(compiled, given, inputs.images[part], chosen.score)
-        del run  # and with it the record: methods of many passes need the memory
-        shared["passes"] = Passes(
-            runner,
-            inputs.images[part],
-            inputs.to_net,
-            extra,
-            chosen.score,
-            batch_size,
-        )
-        maps, notes, kept = [], [], []
-        joint = [name for name in methods if METHODS[name].jointly]
-        single = [name for name in methods if name not in joint]
-        for index in range(max(1, len(layers))):
-            own: dict[str, Any] = {}
-            if layers:
-                own["activation"] = channels_first(layers[index], activations[index])
-                own["gradient"] = channels_first(layers[index], gradients[index])
-            if above:
-                own["above"] = above[index]
-            arrays = {**shared, **own}
-            applied = apply_methods(single, arrays)
-            maps.append(applied[0])
-            notes.append(applied[1])
-            kept.append({need: arrays[need] for need in needs_of(joint)})
-    outputs = None if outputs is None else _single(outputs.asnumpy())
-    return Batch(layers, maps, notes, kept, outputs, chosen, _single(score), remarks)
+    question: Question
+    part: slice
+    run: Forward
+    layers: list
+    tapped: list
+    target: Target
+    score: Any
+    gradients: list
+    rectified: list
+    remarks: tuple[str, ...]
 
+    def answered(self) -> Batch:
+        """The maps; waits for the walks."""
+        question, run = self.question, self.run
+        images = question.inputs.images[self.part]
+        outputs = self.target.answers(run.outputs)
+        shared: dict[str, Any] = {"images": images, "baselines": question.inputs.images}
+        with question.inputs.told(images):
+            gradients = [one.asnumpy() for one in self.gradients]
+            if "input_gradient" in question.needs:
+                shared["input_gradient"] = _single(gradients[-1])
+            if self.rectified:
+                shared["guided_gradient"] = _single(self.rectified[0].asnumpy())
+            activations = [tap.asnumpy() for tap in self.tapped]
+            score = _single(self.score.asnumpy())
+            above = self._above() if "above" in question.needs else []
+            compiled, given, _ = run.origin
+            shared["walks"] = Walks(compiled, given, images, self.target.score)
+            # and with it the record: methods of many passes need the memory
+            del run, self.run, self.gradients, self.rectified, self.tapped
+            shared["passes"] = Passes(
+                question.runner,
+                images,
+                question.inputs.to_net,
+                list(given[1:]),
+                self.target.score,
+                question.batch_size,
+            )
+            maps, notes, kept = [], [], []
+            joint = [name for name in question.methods if METHODS[name].jointly]
+            single = [name for name in question.methods if name not in joint]
+            for index in range(max(1, len(self.layers))):
+                own: dict[str, Any] = {}
+                if self.layers:
+                    own["activation"] = channels_first(self.layers[index], activations[index])
+                    own["gradient"] = channels_first(self.layers[index], gradients[index])
+                if above:
+                    own["above"] = above[index]
+                arrays = {**shared, **own}
+                applied = apply_methods(single, arrays)
+                maps.append(applied[0])
+                notes.append(applied[1])
+                kept.append({need: arrays[need] for need in needs_of(joint)})
+        answers = None if outputs is None else _single(outputs.asnumpy())
+        return Batch(self.layers, maps, notes, kept, answers, self.target, score, self.remarks)
 
-def _above(run: Forward, tapped: list, target: Target, batch_size: int, runner: Runner) -> list[Above]:
-    """The part of the net above each of the layers' outputs."""
-    outputs = [id(output) for _, output in run.ran]
-    several = runner.route == "traced"
-    return [Above(run, outputs.index(id(one)), target.score, batch_size, several) for one in tapped]
+    def _above(self) -> list[Above]:
+        """The part of the net above each of the layers' outputs."""
+        run, question = self.run, self.question
+        outputs = [id(output) for _, output in run.ran]
+        several = question.runner.route == "traced"
+        return [
+            Above(run, outputs.index(id(one)), self.target.score, question.batch_size, several)
+            for one in self.tapped
+        ]
 
 
 def apply_methods(methods: Sequence[str], arrays: Mapping[str, Any]) -> tuple[dict, dict]:

@@ -61,7 +61,6 @@ class ProbeSet:
 
     images: np.ndarray
     labels: np.ndarray | None
-    pictures: np.ndarray
     names: tuple[str, ...]
     class_names: tuple[str, ...]
     masks: Mapping[str, np.ndarray]
@@ -85,13 +84,19 @@ class ProbeSet:
         fields = {
             "images": _frozen(images),
             "labels": None if labels is None else _frozen(check_labels(labels, count, known)),
-            "pictures": _frozen(as_pictures(images) if pictures is None else check_pictures(pictures, count)),
             "names": check_names(names, count),
             "class_names": known,
             "masks": MappingProxyType({name: _frozen(mask) for name, mask in regions.items()}),
         }
+        if pictures is not None:
+            fields["pictures"] = _frozen(check_pictures(pictures, count))
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    @functools.cached_property
+    def pictures(self) -> np.ndarray:
+        """Display pictures, (N, H', W', 3), uint8 RGB: those given, or made of `images` when first asked for."""
+        return _frozen(as_pictures(self.images))
 
     @classmethod
     @names_arguments
