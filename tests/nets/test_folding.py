@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import subprocess
+import sys
 
 import mxnet as mx
 import numpy as np
@@ -140,3 +143,32 @@ def test_a_graph_that_is_read_again_and_again_leaves_nothing_in_memory():
     for _ in range(2000):
         read(symbol)
     assert resident() < before + 3  # MB; it was 26
+
+
+def test_a_convolution_without_a_bias_gets_one_of_zeros():
+    heads, made = folded(mx.sym.relu(conv_norm(mx.sym.var("x"), no_bias=True)[0]))
+    (conv,) = (node for node in ordered(heads) if node.op == "Convolution")
+    assert conv.attrs["no_bias"] == "False"
+    assert {name: one.asnumpy().tolist() for name, one in made.items()} == {conv.inputs[2][0].name: [0, 0]}
+    assert ops(folded(mx.sym.relu(conv_norm(mx.sym.var("x"))[0]))[0]) == ["Convolution", "Activation"]
+
+
+def test_no_gradient_of_a_weight_is_computed():
+    """By oneDNN's own account; of convolutions without a bias MXNet computes some, at random."""
+    code = (
+        "import numpy as np\n"
+        "import vizcallbacks as vc\n"
+        "from vizcallbacks.mxnet_door import mx, nn\n"
+        "net = nn.HybridSequential()\n"
+        "for _ in range(12):\n"
+        "    net.add(nn.Conv2D(16, 3, padding=1, use_bias=False), nn.Activation('relu'))\n"
+        "net.add(nn.GlobalAvgPool2D(), nn.Dense(3))\n"
+        "net.initialize()\n"
+        "for _ in range(5):\n"
+        "    vc.explain(net, np.ones((2, 3, 32, 32), np.float32))\n"
+    )
+    verbose = {**os.environ, "DNNL_VERBOSE": "1", "MKLDNN_VERBOSE": "1"}
+    told = subprocess.run([sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True)
+    kinds = [line.split(",")[5] for line in told.stdout.splitlines() if ",exec,cpu,convolution," in line]
+    assert kinds.count("backward_data") == 5 * 2 * 12
+    assert "backward_weights" not in kinds

@@ -1,4 +1,4 @@
-"""One batch of images: a forward pass, the walks backwards that methods need, and the methods on the arrays."""
+"""Batches of images: forward passes, the walks backwards that methods need, and the methods on the arrays."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Question:
     def answers(self, count: int, layers: list | None) -> Iterator[Batch]:
         """Those for all images, a pass at a time; `layers` None: the default layer is looked for, on the first.
 
-        While MXNet walks back for one pass, the maps of the pass before are made, unless methods run the net again.
+        While MXNet walks back for one pass, the maps of the one before are made, unless methods run the net again.
         """
         waiting: Asked | None = None
         for start in range(0, count, self.batch_size):

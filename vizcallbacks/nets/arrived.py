@@ -1,4 +1,4 @@
-"""The gradients of one walk backwards while they are under way: which have arrived where, and whose memory is free.
+"""The gradients of one walk backwards, under way: which have arrived where, and whose memory is free.
 
 The first use of memory costs more than what a ReLU or a sum does to it. So what nobody else holds is written over,
 and an array whose gradient has gone on takes the next one of its shape.

@@ -1,7 +1,7 @@
-"""Operators that stand between compiled pieces of a tape: run where their values lie, and walked back without copies.
+"""Operators between the compiled pieces of a tape: run where their values lie, walked back without copies.
 
 At the end of a compiled graph, a ReLU or a sum of two values writes into an array of its own, and so does its
-backward pass: on ResNets and MobileNets half of the memory that an explanation uses for the first time.
+backward pass. The first use of that memory costs more than the operator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class ByHand:
     forward : callable
         (inputs, array to write into or None) -> output.
     backward : callable
-        (gradient at the output, output, function as `Piece.backward` is given, number of inputs) -> gradients there.
+        (gradient at the output, output, what `Piece.backward` gets to give an array, number of inputs) -> gradients
+        at the inputs.
     fresh : bool
         Whether these are arrays that nobody else holds.
     """

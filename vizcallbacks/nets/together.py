@@ -1,12 +1,8 @@
-"""How many images share a pass, so that what it keeps for walks backwards stays in memory that is used again.
+"""How many images share a pass, so that what it keeps for the walks backwards is memory that is used again.
 
-The first use of memory costs 0.7 to 2 ms for each MB, as much as a convolution takes to fill it. What a pass frees
-is given back to the system where it is more than the C library holds (glibc: up to 64 MB), and has to be faulted in
-anew by the next. On the other hand each pass lays the weights out anew. Measured on 2 cores, seconds of the default
-methods, by images in a pass, with the estimate of `bytes_kept`:
-
-| net | images | one pass | halves | quarters |
-|---|---|---|---|---|
+The first use of memory costs 0.7 to 2 ms for each MB, as long as a convolution takes to fill it. What a pass frees
+is given back to the system where it is more than the C library holds (glibc: up to 64 MB at the top of its heap),
+and is faulted in anew by the next. On the other hand each pass lays the weights out anew.
 """
 
 from __future__ import annotations
