@@ -168,7 +168,9 @@ def test_no_gradient_of_a_weight_is_computed():
         "    vc.explain(net, np.ones((2, 3, 32, 32), np.float32))\n"
     )
     verbose = {**os.environ, "DNNL_VERBOSE": "1", "MKLDNN_VERBOSE": "1"}
-    told = subprocess.run([sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True
+    )
     kinds = [line.split(",")[5] for line in told.stdout.splitlines() if ",exec,cpu,convolution," in line]
     assert kinds.count("backward_data") == 5 * 2 * 12
     assert "backward_weights" not in kinds

@@ -25,9 +25,9 @@ def little(monkeypatch):
     monkeypatch.setattr(together, "LIMIT", 2 * SMALL_NET)
 
 
-# The small net on 3 x 32 x 32, BatchNorm folded, ReLUs in place, the second convolution tapped, so not written over:
-# 6 x 32 x 32 of the first convolution, 6 x 16 x 16 of the pool, 8 x 16 x 16 of the second convolution and as many of
-# its ReLU, 8 of the mean, 8 of the dropout that passes them on, 4 of the dense layer; and twice the largest
+# The small net on 3 x 32 x 32, BatchNorm folded, the first ReLU in place, the second not, as its input is tapped:
+# 6 x 32 x 32 of the first convolution, 6 x 16 x 16 of the pool, 8 x 16 x 16 of the second convolution and as many
+# of its ReLU, 8 of the mean, 8 of the dropout that passes them on, 4 of the dense layer; and twice the largest
 SMALL_NET = 4 * (6 * 1024 + 6 * 256 + 8 * 256 + 8 * 256 + 8 + 8 + 4 + 2 * 6 * 1024)
 
 

@@ -25,8 +25,8 @@ class ByHand:
     forward : callable
         (inputs, array to write into or None) -> output.
     backward : callable
-        (gradient at the output, output, what `Piece.backward` gets to give an array, number of inputs) -> gradients
-        at the inputs.
+        (gradient at the output, output, the function that `Piece.backward` gets, number of inputs) -> gradients at
+        the inputs.
     fresh : bool
         Whether these are arrays that nobody else holds.
     """

@@ -179,9 +179,9 @@ def fold(heads: Sequence[Entry], sizes: Mapping[str, int] | None = None) -> tupl
 def _biases(nodes: Sequence[Node]) -> dict[str, str]:
     """Give convolutions without a bias one of zeros.
 
-    In its backward pass by oneDNN, MXNet 1.9.1 asks whether a bias's gradient is wanted also where there is no bias:
-    it reads past the end of its list, and by what lies there may compute the weight's gradient, as long as that of
-    the maps, for nobody.
+    In its backward pass by oneDNN, MXNet 1.9.1 asks whether a bias's gradient is wanted also where there is no
+    bias: it reads past the end of its list, and by what lies there it may compute the weight's gradient for nobody,
+    which takes as long as that of the maps.
     """
     made: dict[str, str] = {}
     for number, node in enumerate(nodes):
