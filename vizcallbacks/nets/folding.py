@@ -180,8 +180,8 @@ def _biases(nodes: Sequence[Node]) -> dict[str, str]:
     """Give convolutions without a bias one of zeros.
 
     In its backward pass by oneDNN, MXNet 1.9.1 asks whether a bias's gradient is wanted also where there is no
-    bias: it reads past the end of its list, and by what lies there it may compute the weight's gradient for nobody,
-    which takes as long as that of the maps.
+    bias: it reads past the end of its list, and by what lies there it may compute the weight's gradient, which
+    takes as long as that of the maps, for nobody.
     """
     made: dict[str, str] = {}
     for number, node in enumerate(nodes):
