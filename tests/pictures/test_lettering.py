@@ -72,7 +72,7 @@ def told_anew():
 
 def forget():
     """Let lettering look for fonts again."""
-    for kept in ("_tell_once", "_wide_families", "_cleaned", "_lettered", "text_width"):
+    for kept in ("_tell_once", "_wide_families", "_cleaned", "_fitted", "_lettered", "text_width"):
         getattr(lettering, kept).cache_clear()
 
 

@@ -77,14 +77,7 @@ def write(
     left, top, right, bottom = box
     if fill is not None:
         canvas[top:bottom, left:right] = fill
-    width, height = right - left, bottom - top
-    room, text = width - 2 * margin, clean(text)
-    smallest = math.ceil(0.8 * size) if align == "centre" else size
-    size = next((s for s in range(size, smallest, -1) if text_width(text, s) <= room), smallest)
-    text = fitted("{}", [text], room, size)
-    spare = room - text_width(text, size)
-    x = margin + {"left": 0, "centre": spare // 2, "right": spare}[align]
-    found = _lettered(text, size, x, width, height)
+    found = _lettered(clean(text), size, align, margin, right - left, bottom - top)
     if found is not None:
         y, x, mask = found
         part = canvas[top + y : top + y + mask.shape[0], left + x : left + x + mask.shape[1]]
@@ -92,20 +85,25 @@ def write(
 
 
 @functools.lru_cache(maxsize=512)
-def _lettered(text: str, size: int, x: int, width: int, height: int) -> tuple[int, int, np.ndarray] | None:
-    """A line that begins at `x` of a box: where its inked part begins (down, across), and that part, uint8.
+def _lettered(
+    text: str, size: int, align: str, margin: int, width: int, height: int
+) -> tuple[int, int, np.ndarray] | None:
+    """A line in a box: where its inked part begins (down, across), and that part, uint8; None if it is empty.
 
-    None if nothing of it is in the box. The last ones are kept, since most captions are the same on all pictures;
-    the array is read-only.
+    The last ones are kept, since most captions are the same on all pictures; the array is read-only.
     """
+    room = width - 2 * margin
+    smallest = math.ceil(0.8 * size) if align == "centre" else size
+    size = next((s for s in range(size, smallest, -1) if text_width(text, s) <= room), smallest)
+    text = fitted("{}", [text], room, size)
+    spare = room - text_width(text, size)
+    x = margin + {"left": 0, "centre": spare // 2, "right": spare}[align]
     mask = Image.new("L", (width, height))
     ImageDraw.Draw(mask).text(
         (x, (height + 0.7 * size) / 2), text, fill=255, font=_font(text, size), anchor="ls"
     )
     inked = mask.getbbox()
-    if inked is None:
-        return None
-    return inked[1], inked[0], np.asarray(mask.crop(inked))
+    return None if inked is None else (inked[1], inked[0], np.asarray(mask.crop(inked)))
 
 
 def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
@@ -147,8 +145,11 @@ def fitted(template: str, words: Sequence[str], room: int, size: int) -> str:
     words : sequence of str
     size : int, px
     """
-    words = [clean(word) for word in words]
+    return _fitted(template, tuple(clean(word) for word in words), room, size)
 
+
+@functools.lru_cache(maxsize=1024)
+def _fitted(template: str, words: tuple[str, ...], room: int, size: int) -> str:
     def filled(most: int) -> str:
         return template.format(
             *(word if len(word) <= most else word[: most - 1].rstrip() + "…" for word in words)

@@ -28,6 +28,8 @@ def letterbox(picture: np.ndarray, side: int) -> np.ndarray:
     """The picture, whole and in its proportions, on a light square: (side, side, 3) uint8."""
     fitted = fit(picture, side)
     height, width = fitted.shape[:2]
+    if height == width:
+        return fitted
     square = np.full((side, side, 3), PAPER, np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = fitted
