@@ -198,10 +198,14 @@ def text_width(text: str, size: int) -> int:
 
 def blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """Array `above`, (H, W, 3) or one colour (3,), over `below`, with opacity (H, W) in [0, 1]: uint8."""
-    mixed: np.ndarray = above - below.astype(np.float64)
-    mixed *= opacity[..., None]
-    mixed += below
-    return np.rint(mixed, out=mixed).astype(np.uint8)
+    channels = []
+    for channel in range(3):  # one at a time: three values are too few for NumPy's loops
+        ground = below[..., channel].astype(np.float64)
+        mixed = above[..., channel] - ground
+        mixed *= opacity
+        mixed += ground
+        channels.append(np.rint(mixed).astype(np.uint8))
+    return cv2.merge(channels)
 
 
 def _font(text: str, size: int) -> ImageFont.FreeTypeFont:

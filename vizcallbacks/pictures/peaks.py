@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
+from ..by_bytes import ByBytes
 from ..checks import names_arguments, pick_evenly
 from ..probes.probe_set import ProbeSet
 
@@ -219,21 +220,21 @@ def sameness(patches: np.ndarray, classes: np.ndarray) -> tuple[dict[int, Samene
     all_classes = np.unique(classes)
     rows = pick_evenly(len(patches), MEASURED)
     groups = np.searchsorted(all_classes, classes[rows])
-    size = (COLOURS, COLOURS)
-    colours = [cv2.resize(patches[i], size, interpolation=cv2.INTER_AREA).tobytes() for i in rows]
-    together = _sameness(b"".join(colours), groups.astype(np.int64).tobytes(), len(all_classes))
+    together = _sameness(ByBytes(patches[rows]), ByBytes(groups), len(all_classes))
     return dict(zip(map(int, all_classes), together)), together[-1]
 
 
 @functools.lru_cache(maxsize=64)
-def _sameness(colours: bytes, groups_given: bytes, number: int) -> tuple[Sameness, ...]:
-    """Of each of so many groups and of all patches, by the bytes of their colours (uint8) and groups (int64).
+def _sameness(given_patches: ByBytes, given_groups: ByBytes, number: int) -> tuple[Sameness, ...]:
+    """Of patches in each of so many groups, and of all.
 
     A run's page shows the peaks of all its snapshots, each time that it is written: the last ones are kept.
     """
-    groups = np.frombuffer(groups_given, np.int64).copy()
+    patches, groups = given_patches.take(), given_groups.take()
     counts = np.bincount(groups, minlength=number)
-    points = np.frombuffer(colours, np.uint8).reshape(len(groups), 3 * COLOURS**2).astype(np.float64)
+    size = (COLOURS, COLOURS)
+    colours = [cv2.resize(patch, size, interpolation=cv2.INTER_AREA).ravel() for patch in patches]
+    points = np.array(colours, np.float64).reshape(len(patches), 3 * COLOURS**2)
     squares = (points**2).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0))
     np.fill_diagonal(distances, np.inf)

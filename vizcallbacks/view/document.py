@@ -7,7 +7,6 @@ The error is below 0.002 of that for maps without a sign. Values of measures hav
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import math
 import struct
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
+from ..by_bytes import ByBytes
 from ..checks import pick_evenly
 from ..measures.of_one_map import area_share
 from ..pictures.peaks import peaks
@@ -216,31 +216,12 @@ def picture_sheet(pictures: np.ndarray) -> tuple[bytes, dict[str, int]]:
     dict
         "columns" and "rows" of pictures, "height" and "width" of each without its frame, px.
     """
-    data, shape = _picture_sheet(_Pictures(pictures))
+    data, shape = _picture_sheet(ByBytes(pictures))
     return data, dict(shape)
 
 
-class _Pictures:
-    """Pictures that can be a key: equal if their bytes are, and not kept once they are taken."""
-
-    def __init__(self, pictures: np.ndarray) -> None:
-        data = np.ascontiguousarray(pictures).data
-        self._pictures = pictures
-        self._identity = (pictures.shape, hashlib.blake2b(data, digest_size=16).digest())
-
-    def take(self) -> np.ndarray:
-        pictures, self._pictures = self._pictures, np.empty(0)
-        return pictures
-
-    def __hash__(self) -> int:
-        return hash(self._identity)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Pictures) and self._identity == other._identity
-
-
 @functools.lru_cache(maxsize=2)
-def _picture_sheet(given: _Pictures) -> tuple[bytes, Mapping[str, int]]:
+def _picture_sheet(given: ByBytes) -> tuple[bytes, Mapping[str, int]]:
     """A run's pictures stay the same, while its page is written again and again: the last sheets are kept."""
     pictures = given.take()
     count, height, width = pictures.shape[:3]
