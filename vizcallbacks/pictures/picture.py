@@ -92,8 +92,9 @@ def encode(picture: np.ndarray, format: str = "jpeg", levels: int = 256) -> byte
         (WebP would be smaller, but TensorBoard serves it without its type.)
     levels : int, in [2, 256]
         Levels of each colour. With 32, photographs and maps look the same and a PNG has half of the bytes. (A
-        palette of 256 colours has a third, but loses small areas of pure colour.) Long runs of equal pixels are
-        then worth finding; looking for other repetitions takes three times as long and saves 4 % of the bytes.
+        palette of 256 colours has a third, but loses small areas of pure colour.) A PNG of
+        fewer levels is searched for runs of equal pixels only: a third of the time, and 6 % fewer (panels) to 7 %
+        more bytes (sheets).
 
     Returns
     -------
