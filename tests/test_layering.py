@@ -74,6 +74,7 @@ ROOMS: dict[str, tuple[int, set[str], set[str]]] = {
 
 GROUND = {
     "archive",
+    "by_bytes",
     "checks",
     "files",
     "mxnet_door",

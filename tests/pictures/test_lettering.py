@@ -65,11 +65,15 @@ def test_a_text_too_wide_for_its_room_is_broken_at_the_space_that_makes_the_line
 
 @pytest.fixture
 def told_anew():
-    lettering._tell_once.cache_clear()
-    lettering._wide_families.cache_clear()
+    forget()
     yield
-    lettering._tell_once.cache_clear()
-    lettering._wide_families.cache_clear()
+    forget()
+
+
+def forget():
+    """Let lettering look for fonts again."""
+    for kept in ("_tell_once", "_wide_families", "_cleaned", "_fitted", "_lettered", "text_width"):
+        getattr(lettering, kept).cache_clear()
 
 
 def test_a_font_of_the_machine_is_taken_where_ours_lack_a_character(tmp_path, monkeypatch, told_anew, caplog):
@@ -112,3 +116,23 @@ def test_blending_is_in_proportion_to_opacity():
     below = np.full((1, 3, 3), 100, np.uint8)
     drawn = lettering.blend(below, np.array([0, 100, 200]), np.array([[0.0, 0.25, 1.0]]))
     assert drawn.tolist() == [[[100, 100, 100], [75, 100, 125], [0, 100, 200]]]
+
+
+def test_a_text_that_was_written_before_has_the_same_pixels_in_any_place_and_ink(told_anew):
+    first, again = blank(), np.zeros((60, 200, 3), np.uint8)
+    lettering.write(first, (20, 5, 100, 35), "Hjörg", 27, RED, margin=3)
+    lettering.write(again, (50, 15, 130, 45), "Hjörg", 27, (255, 255, 255), margin=3)
+    shares = again[15:45, 50:130, 0] / 255
+    assert 0 < shares.mean() < 0.5
+    expected = lettering.blend(blank()[5:35, 20:100], np.array(RED), shares)
+    np.testing.assert_array_equal(first[5:35, 20:100], expected)
+    assert again.sum() == again[15:45, 50:130].sum()
+
+
+def test_a_mark_drawn_over_does_not_change_the_next():
+    one, other = (np.zeros((20, 20, 3), np.uint8) for _ in range(2))
+    lettering.mark(one, True, RED, (255, 255, 255))
+    drawn = one.copy()
+    one[:] = 7
+    lettering.mark(other, True, RED, (255, 255, 255))
+    np.testing.assert_array_equal(other, drawn)

@@ -96,6 +96,15 @@ def test_many_large_pictures_are_reduced(monkeypatch):
     assert (shape["height"], shape["width"]) == (50, 100)
 
 
+def test_the_sheet_of_the_same_pictures_is_the_same_and_others_get_their_own():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3)).astype(np.uint8)
+    first, again, mirrored = map(picture_sheet, (pictures, pictures.copy(), pictures[:, :, ::-1]))
+    assert again == first
+    assert mirrored[0] != first[0]
+    first[1]["rows"] = 7
+    assert picture_sheet(pictures) == again
+
+
 def test_masks_are_bits_row_by_row_and_large_ones_are_reduced():
     pack = Pack()
     part = probe_part(PROBE, pack.put)

@@ -77,8 +77,22 @@ def write(
     left, top, right, bottom = box
     if fill is not None:
         canvas[top:bottom, left:right] = fill
-    width, height = right - left, bottom - top
-    room, text = width - 2 * margin, clean(text)
+    found = _lettered(clean(text), size, align, margin, right - left, bottom - top)
+    if found is not None:
+        y, x, mask = found
+        part = canvas[top + y : top + y + mask.shape[0], left + x : left + x + mask.shape[1]]
+        part[:] = blend(part, np.array(ink), mask / 255)
+
+
+@functools.lru_cache(maxsize=512)
+def _lettered(
+    text: str, size: int, align: str, margin: int, width: int, height: int
+) -> tuple[int, int, np.ndarray] | None:
+    """A line in a box: where its inked part begins (down, across), and that part, uint8; None if it is empty.
+
+    The last ones are kept, since most captions are the same on all pictures; the array is read-only.
+    """
+    room = width - 2 * margin
     smallest = math.ceil(0.8 * size) if align == "centre" else size
     size = next((s for s in range(size, smallest, -1) if text_width(text, s) <= room), smallest)
     text = fitted("{}", [text], room, size)
@@ -88,9 +102,8 @@ def write(
     ImageDraw.Draw(mask).text(
         (x, (height + 0.7 * size) / 2), text, fill=255, font=_font(text, size), anchor="ls"
     )
-    canvas[top:bottom, left:right] = blend(
-        canvas[top:bottom, left:right], np.array(ink), np.asarray(mask) / 255
-    )
+    inked = mask.getbbox()
+    return None if inked is None else (inked[1], inked[0], np.asarray(mask.crop(inked)))
 
 
 def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
@@ -103,8 +116,12 @@ def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
     right : bool
     ink, fill : (r, g, b)
     """
-    side = len(square)
-    square[:] = fill
+    square[:] = _marked(len(square), right, ink, fill)
+
+
+@functools.lru_cache(maxsize=64)
+def _marked(side: int, right: bool, ink: Colour, fill: Colour) -> np.ndarray:
+    """A read-only square with a tick or a cross."""
     strokes = [[(0.2, 0.55), (0.42, 0.78), (0.8, 0.25)]]
     if not right:
         strokes = [[(0.25, 0.25), (0.75, 0.75)], [(0.25, 0.75), (0.75, 0.25)]]
@@ -113,7 +130,9 @@ def mark(square: np.ndarray, right: bool, ink: Colour, fill: Colour) -> None:
         corners = np.rint(np.array(points) * 8 * side).astype(np.int32)
         cv2.polylines(drawn, [corners], False, (255,), max(1, round(1.1 * side)))
     shares = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) / 255
-    square[:] = blend(square, np.array(ink), shares)
+    square = blend(np.full((side, side, 3), fill, np.uint8), np.array(ink), shares)
+    square.flags.writeable = False
+    return square
 
 
 def fitted(template: str, words: Sequence[str], room: int, size: int) -> str:
@@ -126,8 +145,11 @@ def fitted(template: str, words: Sequence[str], room: int, size: int) -> str:
     words : sequence of str
     size : int, px
     """
-    words = [clean(word) for word in words]
+    return _fitted(template, tuple(clean(word) for word in words), room, size)
 
+
+@functools.lru_cache(maxsize=1024)
+def _fitted(template: str, words: tuple[str, ...], room: int, size: int) -> str:
     def filled(most: int) -> str:
         return template.format(
             *(word if len(word) <= most else word[: most - 1].rstrip() + "…" for word in words)
@@ -151,7 +173,12 @@ def wrapped(text: str, room: int, size: int = TEXT) -> list[str]:
 
 def clean(text: object) -> str:
     """One line of at most 200 characters. Those that no font has become their base letter or '?', never a box."""
-    text = " ".join(str(text)[:1000].split())[:200]
+    return _cleaned(str(text)[:1000])
+
+
+@functools.lru_cache(maxsize=2048)
+def _cleaned(text: str) -> str:
+    text = " ".join(text.split())[:200]
     # control, format (joiners, direction), lone surrogates, combining marks
     unseen = {"Cc", "Cf", "Cs", "Mn"}
     text = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in unseen)
@@ -163,6 +190,7 @@ def clean(text: object) -> str:
     return "".join(next(c for c in ways if c == "?" or _has(family, c)) for ways in plain)
 
 
+@functools.lru_cache(maxsize=8192)
 def text_width(text: str, size: int) -> int:
     """Width in px of a text written in `size` px: int."""
     return math.ceil(_font(text, size).getlength(text))
@@ -170,7 +198,14 @@ def text_width(text: str, size: int) -> int:
 
 def blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """Array `above`, (H, W, 3) or one colour (3,), over `below`, with opacity (H, W) in [0, 1]: uint8."""
-    return np.rint(below + opacity[..., None] * (above - below.astype(np.float64))).astype(np.uint8)
+    channels = []
+    for channel in range(3):  # one at a time: three values are too few for NumPy's loops
+        ground = below[..., channel].astype(np.float64)
+        mixed = above[..., channel] - ground
+        mixed *= opacity
+        mixed += ground
+        channels.append(np.rint(mixed).astype(np.uint8))
+    return cv2.merge(channels)
 
 
 def _font(text: str, size: int) -> ImageFont.FreeTypeFont:

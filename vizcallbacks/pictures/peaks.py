@@ -5,6 +5,7 @@ No mask is needed: the rows show whether a net looks at digits or coloured tags,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
+from ..by_bytes import ByBytes
 from ..checks import names_arguments, pick_evenly
 from ..probes.probe_set import ProbeSet
 
@@ -218,21 +220,31 @@ def sameness(patches: np.ndarray, classes: np.ndarray) -> tuple[dict[int, Samene
     all_classes = np.unique(classes)
     rows = pick_evenly(len(patches), MEASURED)
     groups = np.searchsorted(all_classes, classes[rows])
-    counts = np.bincount(groups, minlength=len(all_classes))
+    together = _sameness(ByBytes(patches[rows]), ByBytes(groups), len(all_classes))
+    return dict(zip(map(int, all_classes), together)), together[-1]
+
+
+@functools.lru_cache(maxsize=64)
+def _sameness(given_patches: ByBytes, given_groups: ByBytes, number: int) -> tuple[Sameness, ...]:
+    """Of patches in each of so many groups, and of all.
+
+    A run's page shows the peaks of all its snapshots, each time that it is written: the last ones are kept.
+    """
+    patches, groups = given_patches.take(), given_groups.take()
+    counts = np.bincount(groups, minlength=number)
     size = (COLOURS, COLOURS)
-    colours = [cv2.resize(patches[i], size, interpolation=cv2.INTER_AREA).ravel() for i in rows]
-    points = np.array(colours, np.float64).reshape(len(rows), 3 * COLOURS**2)
+    colours = [cv2.resize(patch, size, interpolation=cv2.INTER_AREA).ravel() for patch in patches]
+    points = np.array(colours, np.float64).reshape(len(patches), 3 * COLOURS**2)
     squares = (points**2).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0))
     np.fill_diagonal(distances, np.inf)
     generator = np.random.default_rng(0)
     groupings = np.stack([groups, *(generator.permutation(groups) for _ in range(SHUFFLES))])
     found, *by_chance = _quotients(distances, groupings, counts)
-    together = [
+    return tuple(
         Sameness(float(value), float(chance), int(count))
-        for value, chance, count in zip(found, np.median(by_chance, axis=0), [*counts, len(rows)])
-    ]
-    return dict(zip(map(int, all_classes), together)), together[-1]
+        for value, chance, count in zip(found, np.median(by_chance, axis=0), [*counts, len(groups)])
+    )
 
 
 def _quotients(distances: np.ndarray, groupings: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ No argument is written to. Each function raises ValueError for an array of anoth
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ def letterbox(picture: np.ndarray, side: int) -> np.ndarray:
     """The picture, whole and in its proportions, on a light square: (side, side, 3) uint8."""
     fitted = fit(picture, side)
     height, width = fitted.shape[:2]
+    if height == width:
+        return fitted
     square = np.full((side, side, 3), PAPER, np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = fitted
@@ -89,7 +92,9 @@ def encode(picture: np.ndarray, format: str = "jpeg", levels: int = 256) -> byte
         (WebP would be smaller, but TensorBoard serves it without its type.)
     levels : int, in [2, 256]
         Levels of each colour. With 32, photographs and maps look the same and a PNG has half of the bytes. (A
-        palette of 256 colours has a third, but loses small areas of pure colour.)
+        palette of 256 colours has a third, but loses small areas of pure colour.) A PNG of
+        fewer levels is searched for runs of equal pixels only: a third of the time, and 6 % fewer (panels) to 7 %
+        more bytes (sheets).
 
     Returns
     -------
@@ -97,13 +102,23 @@ def encode(picture: np.ndarray, format: str = "jpeg", levels: int = 256) -> byte
     """
     full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     small = [cv2.IMWRITE_JPEG_QUALITY, 80, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    fewer = [cv2.IMWRITE_PNG_COMPRESSION, 6] if levels < 256 else []
-    options = {"jpeg": (".jpg", small + full_colour), "png": (".png", fewer)}
+    runs = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    options = {"jpeg": (".jpg", small + full_colour), "png": (".png", runs if levels < 256 else [])}
     if format not in options:
         raise ValueError(f"format must be one of {', '.join(options)}, got {format!r}")
     extension, parameters = options[format]
+    bgr = cv2.cvtColor(checked_picture(picture), cv2.COLOR_RGB2BGR)
+    if levels < 256:
+        bgr = cv2.LUT(bgr, _steps(levels))
+    return cv2.imencode(extension, bgr, parameters)[1].tobytes()
+
+
+@functools.lru_cache(maxsize=8)
+def _steps(levels: int) -> np.ndarray:
+    """For each value in 0 ... 255, the nearest of so many evenly spaced ones: (256,) uint8."""
     steps = np.rint(np.rint(np.arange(256) * ((levels - 1) / 255)) * (255 / (levels - 1))).astype(np.uint8)
-    return cv2.imencode(extension, steps[checked_picture(picture)[..., ::-1]], parameters)[1].tobytes()
+    steps.flags.writeable = False
+    return steps
 
 
 def described(value: Any) -> str:

@@ -9,6 +9,7 @@ shape, dtype or range than it states.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -40,7 +41,15 @@ def colour(values: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"values must lie in [0, 1], got {values.min():.4g} to {values.max():.4g}; scale and clip first"
         )
-    return cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1].copy()
+    return cv2.LUT(_threefold(np.rint(values * 255).astype(np.uint8)), _turbo())
+
+
+@functools.cache
+def _turbo() -> np.ndarray:
+    """The map's colours, (1, 256, 3) uint8, RGB; OpenCV makes them anew for each picture."""
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], cv2.COLORMAP_TURBO)[..., ::-1].copy()
+    table.flags.writeable = False
+    return table
 
 
 def overlay(picture: np.ndarray, cam: np.ndarray, scale: float | None = None) -> np.ndarray:
@@ -106,7 +115,10 @@ def signed_picture(gradient: np.ndarray, scale: float | None = None) -> np.ndarr
         return _marked(np.full(gradient.shape[1:] + (3,), 128, np.uint8), state)
     drawn = gradient if len(gradient) == 3 else np.repeat(gradient.mean(axis=0, keepdims=True), 3, axis=0)
     amount = drawn / _checked_scale(scale, robust_maximum(np.abs(drawn), 99.5))
-    return np.rint(127.5 + 127.5 * np.clip(amount, -1, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
+    np.clip(amount, -1, 1, out=amount)
+    amount *= 127.5
+    amount += 127.5
+    return cv2.merge([*np.rint(amount, out=amount).astype(np.uint8)])
 
 
 def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
@@ -131,7 +143,7 @@ def intensity(map_: np.ndarray, scale: float | None = None) -> np.ndarray:
     if state:
         return _marked(np.zeros(map_.shape + (3,), np.uint8), state)
     grey = np.clip(map_ / _checked_scale(scale, robust_maximum(np.maximum(map_, 0), 99)), 0, 1)
-    return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
+    return _threefold(np.rint(255 * grey).astype(np.uint8))
 
 
 def concepts(picture: np.ndarray, maps: np.ndarray, scale: float | None = None) -> np.ndarray:
@@ -204,16 +216,17 @@ def checked_map(map_: Any, ndim: int, name: str) -> np.ndarray:
     axes = {2: "(h, w)", 3: "(C, H, W)"}[ndim]
     if not isinstance(map_, np.ndarray) or map_.dtype.kind != "f" or map_.ndim != ndim or not map_.size:
         raise ValueError(f"{name} must be a {axes} float array, not empty, got {described(map_)}")
-    return map_.astype(np.float64)
+    return map_.astype(np.float64, copy=False)
 
 
 def _state(map_: np.ndarray, kind: str) -> str:
     """Why a map cannot be drawn, in words; empty if it can."""
-    if not np.isfinite(map_).all():
+    least, most = map_.min(), map_.max()
+    if not (np.isfinite(least) and np.isfinite(most)):  # which a NaN becomes as well
         return "undefined"
-    if not map_.any():
+    if least == most == 0:
         return "no change" if kind == "difference" else "dead map"
-    return "not positive" if kind not in SIGNED and map_.max() <= 0 else ""
+    return "not positive" if kind not in SIGNED and most <= 0 else ""
 
 
 def _marked(picture: np.ndarray, words: str) -> np.ndarray:
@@ -245,7 +258,12 @@ def _opacity(amount: np.ndarray) -> np.ndarray:
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
-    return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return _threefold(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+
+
+def _threefold(values: np.ndarray) -> np.ndarray:
+    """(H, W) -> (H, W, 3)"""
+    return cv2.merge([values, values, values])
 
 
 def _greyed(picture: np.ndarray) -> np.ndarray:

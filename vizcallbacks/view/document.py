@@ -6,6 +6,7 @@ The error is below 0.002 of that for maps without a sign. Values of measures hav
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import struct
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from ..attribution.methods import METHODS
+from ..by_bytes import ByBytes
 from ..checks import pick_evenly
 from ..measures.of_one_map import area_share
 from ..pictures.peaks import peaks
@@ -214,6 +216,14 @@ def picture_sheet(pictures: np.ndarray) -> tuple[bytes, dict[str, int]]:
     dict
         "columns" and "rows" of pictures, "height" and "width" of each without its frame, px.
     """
+    data, shape = _picture_sheet(ByBytes(pictures))
+    return data, dict(shape)
+
+
+@functools.lru_cache(maxsize=2)
+def _picture_sheet(given: ByBytes) -> tuple[bytes, Mapping[str, int]]:
+    """A run's pictures stay the same, while its page is written again and again: the last sheets are kept."""
+    pictures = given.take()
     count, height, width = pictures.shape[:3]
     shrink = min(1.0, math.sqrt(MOST_PIXELS / (count * height * width)), 512 / max(height, width))
     height, width = (max(1, round(side * shrink)) for side in (height, width))
