@@ -80,16 +80,19 @@ class Question:
     def answers(self, count: int, layers: list | None) -> Iterator[Batch]:
         """Those for all images, a pass at a time; `layers` None: the default layer is looked for, on the first.
 
-        While MXNet walks back for one pass, the maps of the one before are made, unless methods run the net again.
+        While MXNet runs one pass forward, the maps of the one before are made, unless methods run the net again.
         """
         waiting: Asked | None = None
         for start in range(0, count, self.batch_size):
             for given, part in self._passes(slice(start, min(start + self.batch_size, count)), layers):
-                asked = self._ask(given, part, layers)
-                layers = asked.layers
+                if waiting is not None:
+                    waiting.wait()  # else MXNet would run both in turn, and keep what both need
+                run = self._forward(given, layers)
                 if waiting is not None:
                     yield waiting.answered()
                     waiting = None
+                asked = self._ask(run, given, part, layers)
+                layers = asked.layers
                 if self.needs & AGAIN:
                     yield asked.answered()
                 else:
@@ -111,22 +114,24 @@ class Question:
             stop = min(start + size, count)
             yield [one[start:stop] for one in given], slice(part.start + start, part.start + stop)
 
-    def _ask(self, given: list, part: slice, layers: list | None) -> Asked:
-        """Run the net forward, and ask for as many walks backwards as the methods need."""
-        runner, image, guided = self.runner, self.image, self.guided
+    def _forward(self, given: list, layers: list | None) -> Forward:
+        """Run the net forward; MXNet computes in the background."""
         images, *extra = given
         with self.inputs.told(images):
-            if layers is None and self.target.spatial:
-                run = runner.forward(images, None, extra, image=image, guided=guided)
-            elif layers is None:
-                run = runner.forward_to_last(images, extra, image=image, guided=guided)
-            else:
-                run = runner.forward(images, layers, extra, image=image, guided=guided)
+            if layers is None and not self.target.spatial:
+                return self.runner.forward_to_last(images, extra, image=self.image, guided=self.guided)
+            return self.runner.forward(images, layers, extra, image=self.image, guided=self.guided)
+
+    def _ask(self, run: Forward, given: list, part: slice, layers: list | None) -> Asked:
+        """Ask for as many walks backwards as the methods need."""
+        runner, guided = self.runner, self.guided
+        images, *extra = given
+        with self.inputs.told(images):
             picked = self.target.pick(part)
             try:
                 chosen, score = scored(run, picked)
             except IndependentError as error:
-                if not layers or image:
+                if not layers or self.image:
                     raise
                 raise ValueError(no_part(runner, images, extra, picked, layers)) from error
             remarks: tuple[str, ...] = ()
@@ -172,6 +177,12 @@ class Asked:
     gradients: list
     rectified: list
     remarks: tuple[str, ...]
+
+    def wait(self) -> None:
+        """Wait until MXNet has walked back."""
+        with self.question.inputs.told(self.question.inputs.images[self.part]):
+            for one in (*self.gradients, *self.rectified):
+                one.wait_to_read()
 
     def answered(self) -> Batch:
         """The maps; waits for the walks."""
