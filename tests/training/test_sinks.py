@@ -225,8 +225,12 @@ def test_a_sink_that_fails_is_warned_of_once_and_left_out_and_the_others_go_on(t
 
 
 class Hanging(Recorder):
+    def __init__(self):
+        super().__init__()
+        self.release = threading.Event()
+
     def scalar(self, tag, value, step):
-        threading.Event().wait()
+        self.release.wait()
 
 
 def test_a_sink_that_never_answers_holds_up_nobody(tmp_path):
@@ -239,6 +243,7 @@ def test_a_sink_that_never_answers_holds_up_nobody(tmp_path):
     assert len(events.pictures(tmp_path)["attention_panels/00_cat"]) == 3
     monitor._journal._more[0].close(0.1)
     monitor.close()
+    hanging.release.set()  # its thread must not be there when other tests count threads
 
 
 @pytest.mark.parametrize(
