@@ -44,7 +44,7 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   snapshots, in one pass / halves / quarters: resnet18 0.80 / 0.71 / 0.75, mobilenet 0.48 / 0.30 / 0.33, resnet50
   1.15 / 0.89 / 1.02, vgg16 1.51 / 1.34. Most of that is page faults: 110 to 190 MB in one pass, 0 to 65 in
   halves. Kept.
-- The maps of one pass made while MXNet walks back for the next: it runs what is ready in turn, and so keeps the
+- The maps of one pass made while MXNet walks back for the next: MXNet runs what is ready in turn, and so keeps the
   memory of both (resnet18 faulted in 65 MB instead of 4). Made while the next runs forward: 10 ms a pass. Kept.
 - An array of 31 MB made and freed, untouched, so that glibc keeps larger arrays: no faults on vgg16, more on resnet18.
 - A dense layer's gradient by `dot`: 60 ms where oneDNN takes 42 (vgg16, 2 images).
