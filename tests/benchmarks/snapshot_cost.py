@@ -46,7 +46,8 @@ What was tried (steps: default methods / Grad-CAM and guided only):
   halves. Kept.
 - The maps of one pass made while MXNet walks back for the next: MXNet runs what is ready in turn, and so keeps the
   memory of both (resnet18 faulted in 65 MB instead of 4). Made while the next runs forward: 10 ms a pass. Kept.
-- An array of 31 MB made and freed, untouched, so that glibc keeps larger ones: no faults on vgg16, more on resnet18.
+- An array of 31 MB made and freed untouched, so that glibc keeps larger ones: no page faults on vgg16, but more of
+  them on resnet18. Not kept.
 - A dense layer's gradient by `dot`: 60 ms where oneDNN takes 42 (vgg16, 2 images).
 - The guided walk asked for before the plain gradient is copied, so that MXNet computes one while Python asks for
   the other. Kept.
