@@ -10,7 +10,10 @@ import pytest
 from mxnet import autograd, gluon
 
 import vizcallbacks as vc
+from vizcallbacks.nets.blocks import block_paths
 from vizcallbacks.nets.instrument import instrumented
+from vizcallbacks.nets.layers import ATTACHED
+from vizcallbacks.nets.purity import attributes_kept
 
 from ..helpers.nets import images, small_net, state_of
 
@@ -228,3 +231,18 @@ def test_the_net_called_inside_the_block_keeps_what_it_writes():
     with instrumented(net):
         net(batch)
     assert net[1].mean.asnumpy().any()
+
+
+def test_attributes_that_are_put_back_late_do_not_bring_the_instruments_back():
+    """Ctrl-C as a with block ends leaves its generator to Python, which ends it after the blocks outside it."""
+    net = small_net()
+    blocks, found = block_paths(net), []
+    with vc.instrumented(net):
+        late = attributes_kept(blocks, found)
+        late.__enter__()
+        net[0].mine = 1
+    del late
+    assert not hasattr(net[0], "mine")
+    assert not any(ATTACHED in vars(block) for block, _ in blocks)
+    with vc.instrumented(net):
+        pass

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..mxnet_door import autograd, gluon, mx
+from .layers import ATTACHED
 from .watching import unwatched
 
-GLUONS = ("_vizcallbacks_attached", "_forward_hooks", "_forward_pre_hooks") + (
+GLUONS = (ATTACHED, "_forward_hooks", "_forward_pre_hooks") + (
     "_cached_graph",
     "_cached_op",
     "_cached_op_args",
@@ -121,6 +122,8 @@ def _put_back(before: Any, streams: Any, found: list[str]) -> None:
     np.random.set_state(streams[1])
     for block, path, attributes, contents in before:
         now = block.__dict__
+        # after Ctrl-C this may run late, when the net is out of its instruments already: these must not come back
+        attributes = {**{n: one for n, one in attributes.items() if n != ATTACHED}, **_attached(now)}
         own = not type(block).__module__.startswith("mxnet.")
         if now.keys() != attributes.keys() or any(now[name] is not one for name, one in attributes.items()):
             changed = [
@@ -134,6 +137,10 @@ def _put_back(before: Any, streams: Any, found: list[str]) -> None:
             if not _same(now[name], copy):
                 _refill(now[name], copy)
                 found.append(path)
+
+
+def _attached(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {ATTACHED: attributes[ATTACHED]} if ATTACHED in attributes else {}
 
 
 def _same(one: Any, other: Any) -> bool:
