@@ -143,7 +143,9 @@ class Question:
                 raise ValueError(no_part(runner, images, extra, picked, layers))
             plain = tapped + ([run.images] if "input_gradient" in self.needs else [])
             gradients = run.tape.gradients(plain, last=not guided) if plain else []
-            # asked for before the first is copied: MXNet computes one while Python asks for the other
+            if guided and "input_gradient" in self.needs:
+                for one in gradients:
+                    one.wait_to_read()  # else MXNet would run both walks in turn, and keep what both need
             rectified = run.tape.gradients([run.images], guided=True, last=True) if guided else []
         return Asked(self, part, run, layers, tapped, chosen, score, gradients, rectified, remarks)
 
