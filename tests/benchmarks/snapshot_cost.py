@@ -49,8 +49,8 @@ What was tried (steps: default methods / Grad-CAM and guided only):
 - An array of 31 MB made and freed untouched, so that glibc keeps larger ones: no page faults on vgg16, but more of
   them on resnet18. Not kept.
 - A dense layer's gradient by `dot`: 60 ms where oneDNN takes 42 (vgg16, 2 images).
-- The guided walk asked for while MXNet walks back plainly to the image: it runs both in turn, and so keeps the memory
-  of both. One after the other, resnet18's default methods take 0.82 instead of 0.87 s. Kept.
+- The guided walk asked for while MXNet walks back plainly to the image: it runs both in turn, and so keeps the
+  memory of both. One after the other, resnet18's default methods take 0.82 instead of 0.87 s. Kept.
 - BatchNorms folded into small weights only (`vizcallbacks.nets.folding.LARGEST`): 3 % of the default methods,
   7 to 8 % of Grad-CAM with or without the guided version on resnet18. Kept.
 - The part without a record in train mode, in which MXNet does not lay the weights out anew for later calls: 7 % of
