@@ -11,7 +11,7 @@ import vizcallbacks as vc
 from vizcallbacks.nets import compiled as compiled_module
 from vizcallbacks.nets import together
 from vizcallbacks.nets.compiled import CompiledNet
-from vizcallbacks.nets.planning import Wanted
+from vizcallbacks.nets.planning import LIMIT, Wanted
 
 from ..helpers.nets import images, small_net
 
@@ -128,3 +128,11 @@ def test_few_small_images_are_not_looked_at(monkeypatch):
     found = passes(monkeypatch)
     vc.explain(small_net(), images(4), METHODS)
     assert found == [4]
+
+
+def test_what_is_held_of_batches_of_many_sizes_is_bounded(little):
+    with vc.instrumented(small_net()) as runner:
+        for size in range(4, 4 + LIMIT + 3):
+            x = mx.nd.array(images(1, size=size))
+            assert runner.together(x, None, (), image=True, guided=True) == 1
+        assert len(runner.forward(x, []).origin[0].plans.together) == LIMIT

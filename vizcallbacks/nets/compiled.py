@@ -17,7 +17,7 @@ from .blocks import ConvLayer
 from .coverage import Coverage
 from .folding import rewritten
 from .graph import INPUT, Entry, NetGraph, Node, cloned, symbol_of
-from .planning import Plan, Plans, Segment, Simple, Wanted
+from .planning import Plan, Plans, Segment, Simple, Wanted, held
 from .tape import Forward, Tape
 from .together import SMALL, images_together
 
@@ -148,12 +148,13 @@ class CompiledNet:
         if not wanted.image or self.in_training or self.graph.calls or inputs[0].size * itemsize < SMALL:
             return count
         entries, shapes = [entry for _, entry in taps], tuple(one.shape for one in inputs)
-        known = self.plans.together
-        if (key := (*entries, wanted, shapes)) not in known:
+
+        def found() -> int:
             given = {name: one.shape for name, one in self.graph.arrays.items()}
             given.update({f"{INPUT}{number}": shape for number, shape in enumerate(shapes)})
-            known[key] = images_together(self.plan(taps, wanted), given, count, itemsize)
-        return known[key]
+            return images_together(self.plan(taps, wanted), given, count, itemsize)
+
+        return held(self.plans.together, (*entries, wanted, shapes), found)
 
     def plan(self, taps: Sequence[tuple[ConvLayer, Entry]], wanted: Wanted) -> Plan:
         """What such a pass runs; made once."""

@@ -8,7 +8,7 @@ from one snapshot to the next (`kept`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Union
@@ -24,6 +24,16 @@ CUT = "vizcallbacks_cut_"
 
 LIMIT = 16
 """So many plans of one graph are held at most."""
+
+
+def held(found: dict, key: Hashable, make: Callable[[], Any]) -> Any:
+    """What was made for a key; the last `LIMIT` are held."""
+    if key not in found:
+        made = make()
+        while len(found) >= LIMIT:
+            del found[next(iter(found))]
+        found[key] = made
+    return found[key]
 
 
 @dataclass(frozen=True)
@@ -187,12 +197,7 @@ class Plans:
             If the graph holds what cannot be run right.
         """
         kind = tuple(taps), wanted
-        if kind not in self._made:
-            made = self._planned(*kind)
-            while len(self._made) >= LIMIT:
-                del self._made[next(iter(self._made))]
-            self._made[kind] = made
-        return self._made[kind]
+        return held(self._made, kind, lambda: self._planned(*kind))
 
     def _planned(self, taps: Sequence[Entry], wanted: Wanted) -> Plan:
         ends = [*self.heads, *taps]
