@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .benchmarks import cold
+from .benchmarks import cold, kernels
 
 TORCH_COST = Path(__file__).parent / "benchmarks" / "torch_cost.py"
 
@@ -49,3 +49,25 @@ def test_where_torch_is_missing_the_command_that_installs_it_is_named():
     assert run.stdout == ""
     assert run.stderr.startswith("torch is not installed for ")
     assert run.stderr.endswith("pip install captum grad-cam\n")
+
+
+def test_onednns_account_is_told_apart_by_call_and_kind():
+    run = "dnnl_verbose,exec,cpu,{},jit:avx2,{},src_f32::blocked:abcd:f0,,alg:any,mb2,{}"
+    lines = [
+        run.format("convolution", "forward_training", 100),  # before the first mark
+        f"{kernels.BEGIN}floor",
+        run.format("convolution", "forward_training", 1.5),
+        run.format("convolution", "backward_data", 2),
+        run.format("inner_product", "backward_data", 0.25),
+        run.format("convolution", "backward_weights", 4),
+        run.format("reorder", "undef", 8),
+        run.format("eltwise", "forward_inference", 16),
+        "dnnl_verbose,info,cpu,runtime:OpenMP",
+        f"{kernels.END}40.5",
+        run.format("reorder", "undef", 100),  # between the marks
+        f"{kernels.BEGIN}floor",
+        f"{kernels.END}3",
+    ]
+    first, second = kernels.accounts(lines)["floor"]
+    assert first == {"must": 3.75, "weights": 4, "layouts": 8, "others": 16, "all": 40.5}
+    assert second == {"must": 0, "weights": 0, "layouts": 0, "others": 0, "all": 3}

@@ -5,8 +5,9 @@
 Trains cifar_resnet20 (16 images of 32 px a step) while a monitor draws a snapshot of probe images with masks, all
 measures and 12 panels; prints the median seconds of a step while nothing is drawn and while drawing goes on,
 their ratio, and how long drawing takes. ``OMP_NUM_THREADS=1`` leaves a core of two to the drawing, so that what is
-left of the ratio is the interpreter's lock and the memory. ``--profile`` prints where the drawing threads' time
-goes.
+left of the ratio is the interpreter's lock and the memory. Then the same ratio beside processes of their own,
+which do not have the training's lock or memory: what the machine alone makes of two busy cores. ``--profile``
+prints where the drawing threads' time goes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import argparse
 import collections
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -67,6 +70,31 @@ class Sampler(threading.Thread):
             print(f"{count / sum(busy.values()):6.1%}  {place}")
 
 
+OTHERS = {
+    "that only counts": "while True: pass",
+    "that copies 4 MB of memory": "a, b = bytearray(2**22), bytes(2**22)\nwhile True: a[:] = b",
+    "that encodes PNGs of 256 px": "import cv2, numpy\ncv2.setNumThreads(1)\n"
+    "a = numpy.random.RandomState(0).randint(0, 256, (256, 256, 3)).astype('uint8')\n"
+    "while True: cv2.imencode('.png', a)",
+}
+"""What a process beside the training does -> its code."""
+
+
+def beside_process(timed: Callable[[], float], code: str, rounds: int) -> float:
+    """A step's median time beside a process, in those before and after it."""
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone += [timed() for _ in range(8)]
+        other = subprocess.Popen([sys.executable, "-c", code])
+        try:
+            time.sleep(1)  # until it has imported what it needs
+            beside += [timed() for _ in range(8)]
+        finally:
+            other.kill()
+            other.wait()
+    return statistics.median(beside) / statistics.median(alone)
+
+
 def main() -> None:
     """Print what the module's docstring says."""
     parser = argparse.ArgumentParser(description="What drawing in the background costs a training.")
@@ -112,6 +140,8 @@ def main() -> None:
         f"is drawn: {other / one:.3f}; drawing takes {statistics.median(drawing):.2f} s "
         f"({len(alone)} and {len(beside)} steps)"
     )
+    for doing, code in OTHERS.items():
+        print(f"beside a process of its own {doing}: {beside_process(timed, code, options.snapshots):.3f}")
     if options.profile:
         sampler.tell()
 

@@ -70,7 +70,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -115,21 +115,30 @@ FLAGS = {"static_alloc": True, "static_shape": True}
 
 def measure_net(name: str, rounds: int, between: int) -> dict[str, float]:
     """Median seconds of "step", "floor" and each of `SNAPSHOTS` for one net of `NETS`."""
+    step, jobs = prepared(name, SNAPSHOTS)
+    return measure(step, jobs, rounds, between, finish=mx.nd.waitall)
+
+
+def prepared(
+    name: str, snapshots: Mapping[str, tuple[tuple[str, ...], str]]
+) -> tuple[Callable[[], None], dict[str, Callable]]:
+    """A training step of a net of `NETS`; "floor", "two gradients" and snapshots by methods and way (`WAYS`)."""
     count, size = BATCHES[name]
     make = NETS[name]
     images = np.random.RandomState(0).normal(size=(count, 3, size, size)).astype(np.float32)
     net = _initialised(make(), images)
     compiled = _initialised(make(), images)
-    jobs = {"floor": _floor(compiled, images, 1), "two gradients": _floor(compiled, images, 2)}
+    jobs: dict[str, Callable] = {"floor": _floor(compiled, images, 1)}
+    jobs["two gradients"] = _floor(compiled, images, 2)
     plain = gluon.nn.Sequential()
     plain.add(net)
     kept = Kept()
-    for title, (methods, way) in SNAPSHOTS.items():
+    for title, (methods, way) in snapshots.items():
         shown, given = plain if way == "recorded" else net, kept if way == "later" else None
         jobs[title] = lambda methods=methods, shown=shown, given=given: vc.explain(
             shown, images, methods, kept=given
         )
-    return measure(_training_step(net, images), jobs, rounds, between, finish=mx.nd.waitall)
+    return _training_step(net, images), jobs
 
 
 def _initialised(net, images):
