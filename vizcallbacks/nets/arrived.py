@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..mxnet_door import mx
+from .by_hand import added
 from .pieces import Leaf, Piece
 
 
@@ -56,9 +57,7 @@ class Arrived:
         if known is None:
             self._found[leaf.name] = part, own
         else:
-            # elemwise_add, unlike +, keeps oneDNN's layouts
-            place = known if free else part if own else None
-            self._found[leaf.name] = mx.nd.elemwise_add(known, part, out=place), True
+            self._found[leaf.name] = added(known, part, 0 if free else 1 if own else None), True
 
 
 def _rectified(gradient: Any, own: bool) -> tuple[Any, bool]:

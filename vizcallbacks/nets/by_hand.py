@@ -23,7 +23,7 @@ class ByHand:
     Attributes
     ----------
     forward : callable
-        (inputs, array to write into or None) -> output.
+        (inputs, number of the input to write over or None) -> output.
     backward : callable
         (gradient at the output, output, the function that `Piece.backward` gets, number of inputs) -> gradients at
         the inputs.
@@ -31,22 +31,33 @@ class ByHand:
         Whether these are arrays that nobody else holds.
     """
 
-    forward: Callable[[Sequence, Any], Any]
+    forward: Callable[[Sequence, int | None], Any]
     backward: Callable[[Any, Any, Callable[[], Any], int], list]
     fresh: bool
 
     def run(self, inputs: Sequence, over: int | None) -> Any:
         """The output, without a record; written over the input of that number, whose values are gone then."""
         with autograd.pause():
-            return self.forward(inputs, None if over is None else inputs[over].detach())
+            return self.forward(inputs, over)
 
 
-def _relu(inputs: Sequence, out: Any) -> Any:
-    return mx.nd.Activation(inputs[0], act_type="relu", out=out)
+def added(first: Any, second: Any, over: int | None) -> Any:
+    """The sum of two arrays, in oneDNN's layouts where they have such; written over the one of that number.
+
+    oneDNN adds in place to the first only: MXNet would copy the sum into the second.
+    """
+    if over is None:
+        return mx.nd.elemwise_add(first, second)
+    into, other = (first, second) if over == 0 else (second, first)
+    return mx.nd.elemwise_add(into, other, out=into.detach())
 
 
-def _sum(inputs: Sequence, out: Any) -> Any:
-    return mx.nd.elemwise_add(*inputs, out=out)
+def _relu(inputs: Sequence, over: int | None) -> Any:
+    return mx.nd.Activation(inputs[0], act_type="relu", out=None if over is None else inputs[0].detach())
+
+
+def _sum(inputs: Sequence, over: int | None) -> Any:
+    return added(inputs[0], inputs[1], over)
 
 
 def _relu_back(gradient: Any, output: Any, spare: Callable[[], Any], count: int) -> list:
