@@ -56,10 +56,10 @@ What was tried (steps: default methods / Grad-CAM and guided only):
 - The part without a record in train mode, in which MXNet does not lay the weights out anew for later calls: 7 % of
   Grad-CAM alone in one batch, but slower from the second batch on. Not kept.
 - Huge pages for what is faulted in (150 MB a call on resnet18): the first use of memory costs the same in them.
-- Arrays of the pieces' outputs held from snapshot to snapshot, up to the size of the parameters: faults in 0 to 137
-  MB a call with them, 0 to 147 without, as it happens to lie in memory. Not kept.
-- Of two arrays oneDNN adds in place to the first only: sums written over the second were copied. Resnet50's default
-  methods 418 > 370 reorders, 97 > 84 ms of them. Kept.
+- Arrays of the pieces' outputs held from snapshot to snapshot, up to the size of the parameters: 0 to 137 MB are
+  faulted in for a call, 0 to 147 without, as things happen to lie in memory. Not kept.
+- Of two arrays oneDNN adds in place to the first only: sums written over the second were copied. Resnet50's
+  default methods 418 > 370 reorders, 97 > 84 ms of them. Kept.
 - Not tried: saliency reduced in MXNet, without a copy of (N, C, H, W); the copy should be small beside the walk.
 - A plain walk for the layer alone ends at the layer anyway; nothing is copied that no method asks for.
 - For Grad-CAM alone, all below the layer runs as one graph without a record.
