@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import mxnet as mx
 import numpy as np
 import pytest
@@ -15,6 +11,7 @@ import vizcallbacks as vc
 from vizcallbacks.nets.by_hand import RELU, SUM
 from vizcallbacks.nets.planning import Simple, Wanted
 
+from ..helpers import onednn
 from ..helpers.nets import Functional, images
 
 VALUES = np.array([[-2.0, 0.5], [3.0, 0.0]], np.float32)
@@ -62,14 +59,10 @@ def test_sums_of_maps_and_of_gradients_are_written_in_place_by_onednns_account()
         "net.initialize()\n"
         "net(mx.nd.ones((1, 3, 16, 16)))\n"
         "mx.nd.waitall()\n"
-        "print('explained', flush=True)\n"
+        f"print({onednn.MARK!r}, flush=True)\n"
         "vc.explain(net, np.ones((2, 3, 16, 16), np.float32))\n"
     )
-    verbose = {**os.environ, "DNNL_VERBOSE": "1", "MKLDNN_VERBOSE": "1"}
-    told = subprocess.run(
-        [sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True
-    )
-    lines = [line.split(",") for line in told.stdout.split("explained")[1].splitlines() if ",exec," in line]
+    lines = onednn.ran(code)
     kinds = [fields[3] for fields in lines]
     # one forward, and one of gradients in each of the two walks, for both blocks; not hybridized: also compared
     assert kinds.count("sum") >= 6

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
-import sys
 
 import mxnet as mx
 import numpy as np
@@ -16,6 +13,7 @@ from vizcallbacks.nets.folding import LARGEST, fold, rewritten
 from vizcallbacks.nets.graph import cloned, ordered, read, rewired, symbol_of
 from vizcallbacks.nets.operators import OPERATORS
 
+from ..helpers import onednn
 from ..helpers.nets import small_net
 
 
@@ -167,10 +165,6 @@ def test_no_gradient_of_a_weight_is_computed():
         "for _ in range(5):\n"
         "    vc.explain(net, np.ones((2, 3, 32, 32), np.float32))\n"
     )
-    verbose = {**os.environ, "DNNL_VERBOSE": "1", "MKLDNN_VERBOSE": "1"}
-    told = subprocess.run(
-        [sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True
-    )
-    kinds = [line.split(",")[5] for line in told.stdout.splitlines() if ",exec,cpu,convolution," in line]
+    kinds = [fields[5] for fields in onednn.ran(code) if fields[3] == "convolution"]
     assert kinds.count("backward_data") == 5 * 2 * 12
     assert "backward_weights" not in kinds
