@@ -1,6 +1,6 @@
 """Where the time of a snapshot goes, by oneDNN's own account: how much of it any way of explaining would take.
 
-    python tests/benchmarks/kernels.py [--nets ...] [--rounds N]
+    python tests/benchmarks/kernels.py [--nets ...] [--rounds N] [--between N]
 
 Prints a Markdown table: milliseconds of a call, cold, of `snapshot_cost`'s *floor*, its *two gradients* and a
 monitor's later snapshots. *Must*: convolutions and dense layers, forward and down to the maps' gradients, which
@@ -23,7 +23,8 @@ from collections.abc import Iterable
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 from tests.benchmarks.cold import options, print_head
-from tests.benchmarks.snapshot_cost import METHODS, NETS, mx, prepared
+from tests.benchmarks.snapshot_cost import METHODS, NETS, prepared
+from vizcallbacks.mxnet_door import mx
 
 BEGIN, END, CHILD = "begin of ", "end after ", "VIZCALLBACKS_KERNELS"
 PARTS = ("must", "weights", "layouts", "others")

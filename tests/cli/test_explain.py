@@ -29,6 +29,7 @@ from PIL import Image
 import vizcallbacks as vc
 from vizcallbacks import cli
 from vizcallbacks.attribution.methods import METHODS
+from vizcallbacks.cli import explain as explaining
 from vizcallbacks.cli.explain import result_names
 from vizcallbacks.probes.photographs import find_photographs, read_photograph
 
@@ -421,6 +422,17 @@ def test_a_terminal_shows_progress_that_does_not_mix_with_the_text(own, tmp_path
     assert len([piece for piece in pieces if re.fullmatch(r"\d\.\d\d  name \d \(\d\)", piece)]) == 150
     assert any(re.match(r" *0%\|.*0/30", piece) for piece in pieces)
     assert any(re.match(r"100%\|.*30/30", piece) for piece in pieces)
+
+
+def test_freed_memory_is_given_back_now_and_then(own, tmp_path, monkeypatch):
+    folder, count = tmp_path / "many", 2 * explaining.GIVE_BACK + 1
+    folder.mkdir()
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:02d}.png"), np.full((40, 40, 3), number * 5, np.uint8))
+    given, give = [], explaining._give_memory_back
+    monkeypatch.setattr(explaining, "_give_memory_back", lambda: given.append(give()))
+    assert cli.main([*arguments(own, folder, "--out", tmp_path / "out", "--batch-size", 1)]) == 0
+    assert len(given) == 2
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ ONEDNN = os.environ.get("MXNET_MKLDNN_ENABLED") != "0"
 RUNNING = [family for family in FAMILIES if family.onednn or not ONEDNN]
 
 
-@pytest.mark.skipif(not ONEDNN, reason="the process that this test starts")
+@pytest.mark.skipif(not ONEDNN, reason="runs in the process that this test starts: no third one")
 def test_families_that_mxnet_cannot_train_with_onednn_are_explained_right_without():
     chosen = " or ".join(family.member for family in FAMILIES if not family.onednn)
     subprocess.run(

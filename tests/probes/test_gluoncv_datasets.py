@@ -190,9 +190,6 @@ def test_gluoncvs_coco_boxes_and_instances_become_masks(tmp_path):
     assert from_file.sum() == 200 * 199 / 2  # centres with x + y + 1 < 200: 199 + 198 + ... + 1
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("imgaug") is None, reason="imgaug, whose quokka it is, is absent"
-)
 def test_the_quokkas_box_and_polygon_become_masks(tmp_path):
     """imgaug's photograph; its polygon has the area of the shoelace formula and lies in its box."""
     home = pathlib.Path(importlib.util.find_spec("imgaug").submodule_search_locations[0])
